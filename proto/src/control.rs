@@ -48,24 +48,30 @@ pub trait Control: DeserializeOwned {
         if payload.len() > MAX_CONTROL {
             return Err(bad_json("over 32 KiB"));
         }
-        // Serde would also read a struct from an array.
-        if payload.trim_ascii_start().first() != Some(&b'{') {
-            return Err(bad_json("not a JSON object"));
-        }
-        let message: Self = serde_json::from_slice(payload).map_err(|error| {
-            // The text of serde's error may repeat what was sent; its place and kind do not.
-            bad_json(match error.classify() {
-                serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
-                    "not a JSON object"
-                }
-                serde_json::error::Category::Data | serde_json::error::Category::Io => {
-                    "a field is missing, doubled, or has the wrong type or range"
-                }
-            })
-        })?;
+        let message: Self = read_object(payload)?;
         message.check()?;
         Ok(message)
     }
+}
+
+/// Reads one JSON object. Serde alone would also read a struct from an array, and pass over bytes
+/// in unknown fields that are not UTF-8.
+fn read_object<M: DeserializeOwned>(payload: &[u8]) -> Result<M, Rejection> {
+    let text = std::str::from_utf8(payload).map_err(|_| bad_json("not UTF-8"))?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(bad_json("not a JSON object"));
+    }
+    serde_json::from_str(text).map_err(|error| {
+        // The text of serde's error may repeat what was sent; its place and kind do not.
+        bad_json(match error.classify() {
+            serde_json::error::Category::Syntax | serde_json::error::Category::Eof => {
+                "not a JSON object"
+            }
+            serde_json::error::Category::Data | serde_json::error::Category::Io => {
+                "a field is missing, doubled, or has the wrong type or range"
+            }
+        })
+    })
 }
 
 fn bad_json(detail: &'static str) -> Rejection {
@@ -219,7 +225,7 @@ impl Control for Welcome {
 
     /// As [`Control::parse`], without the 32-KiB bound: the server is as long as its room.
     fn parse(payload: &[u8]) -> Result<Self, Rejection> {
-        let welcome: Self = serde_json::from_slice(payload).map_err(|_| bad_json("a welcome"))?;
+        let welcome: Self = read_object(payload)?;
         welcome.check()?;
         Ok(welcome)
     }
@@ -421,7 +427,7 @@ impl Control for ChatSend {
         if payload.len() > MAX_CHAT {
             return Err(ErrorCode::ChatTooLong.into());
         }
-        let message: Self = serde_json::from_slice(payload).map_err(|_| bad_json("a chat"))?;
+        let message: Self = read_object(payload)?;
         message.check()?;
         Ok(message)
     }
