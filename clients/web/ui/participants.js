@@ -1,0 +1,84 @@
+/**
+ * The list of who is here, with their marks. Rows are kept and changed in place, so that a reader's place in it stays.
+ */
+import { el, setAttribute, setText } from './dom.js'
+import { icon } from './icons.js'
+import { colourOf, initialsOf } from './tile.js'
+
+/** @typedef {import('./tile.js').Room} Room */
+/** @typedef {import('./tile.js').Participant} Participant */
+
+/** @param {Room} room */
+export function createParticipants(room) {
+  /** @type {Map<string, {element: HTMLElement, update: (participant: Participant) => void}>} */
+  const rows = new Map()
+  const element = el('ul', { class: 'people', 'aria-label': 'Participants' })
+
+  return {
+    element,
+    update() {
+      const present = [room.localParticipant, ...room.participants.values()]
+      const ids = new Set(present.map((participant) => participant.id))
+      for (const [id, row] of rows) {
+        if (ids.has(id)) continue
+        row.element.remove()
+        rows.delete(id)
+      }
+      for (const participant of present) {
+        let row = rows.get(participant.id)
+        if (!row) {
+          row = createRow(participant)
+          rows.set(participant.id, row)
+          element.append(row.element)
+        }
+        row.update(participant)
+      }
+    },
+  }
+}
+
+/** @param {Participant} participant */
+function createRow(participant) {
+  const name = el('span', { class: 'person-name' })
+  const note = el('span', { class: 'person-note' })
+  const microphone = el('span', { class: 'person-mark', role: 'img' })
+  const camera = el('span', { class: 'person-mark', role: 'img' })
+  const sharing = el('span', { class: 'person-mark person-mark-share', role: 'img', 'aria-label': 'Sharing the screen', title: 'Sharing the screen' }, icon('share'))
+  const element = el(
+    'li',
+    { class: 'person', 'data-testid': 'participant-row', 'data-participant': participant.id },
+    el('div', { class: `avatar avatar-${colourOf(participant.id)}`, 'aria-hidden': 'true' }, el('span', {}, initialsOf(participant.name))),
+    el('div', { class: 'person-text' }, name, note),
+    sharing,
+    microphone,
+    camera,
+  )
+  return {
+    element,
+    /** @param {Participant} now */
+    update(now) {
+      setText(name, now.isLocal ? `${now.name} (you)` : now.name)
+      setText(note, now.away ? 'Reconnecting…' : now.protocol === 'v1' ? 'Classic client' : '')
+      setAttribute(element, 'data-name', now.name)
+      setAttribute(element, 'data-speaking', String(now.isSpeaking && !now.microphoneMuted))
+      setAttribute(element, 'data-muted', String(now.microphoneMuted))
+      sharing.hidden = !now.screenTrack
+      mark(microphone, 'microphone', !now.microphoneMuted)
+      mark(camera, 'camera', Boolean(now.cameraTrack && !now.cameraTrack.muted))
+    },
+  }
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {'microphone' | 'camera'} kind
+ * @param {boolean} on
+ */
+function mark(element, kind, on) {
+  if (element.dataset['on'] === String(on)) return
+  element.dataset['on'] = String(on)
+  const label = `${kind === 'camera' ? 'Camera' : 'Microphone'} ${on ? 'on' : 'off'}`
+  setAttribute(element, 'aria-label', label)
+  setAttribute(element, 'title', label)
+  element.replaceChildren(icon(on ? kind : `${kind}Off`))
+}

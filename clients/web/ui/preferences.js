@@ -1,0 +1,43 @@
+/**
+ * What this browser remembers of its person: name, devices and switches. Storage may be refused; then a visit remembers nothing.
+ */
+
+const KEY = 'pulse'
+
+/**
+ * @typedef {object} Preferences
+ * @property {string} name
+ * @property {boolean} camera joins with the camera on
+ * @property {boolean} microphone joins with the microphone on
+ * @property {string} cameraId empty: the browser's default
+ * @property {string} microphoneId
+ * @property {string} speakerId
+ * @property {boolean} shortcuts single-letter shortcuts in a call
+ */
+
+/** @type {Preferences} */
+const DEFAULTS = { name: '', camera: true, microphone: true, cameraId: '', microphoneId: '', speakerId: '', shortcuts: true }
+
+/** @returns {Preferences} */
+export function loadPreferences() {
+  const preferences = { ...DEFAULTS }
+  try {
+    const stored = JSON.parse(localStorage.getItem(KEY) ?? '{}')
+    if (typeof stored !== 'object' || stored === null) return preferences
+    for (const key of /** @type {(keyof Preferences)[]} */ (Object.keys(DEFAULTS))) {
+      if (typeof stored[key] === typeof DEFAULTS[key]) Object.assign(preferences, { [key]: stored[key] })
+    }
+  } catch {
+    // Refused or unreadable storage means defaults.
+  }
+  return preferences
+}
+
+/** @param {Preferences} preferences */
+export function savePreferences(preferences) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(preferences))
+  } catch {
+    // Nothing is lost but convenience.
+  }
+}
