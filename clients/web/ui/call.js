@@ -60,7 +60,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   const header = el(
     'header',
     { class: 'call-header' },
-    el('div', { class: 'call-title' }, logo(), el('h1', { title: roomName }, el('span', { class: 'visually-hidden' }, 'Call in room '), roomName)),
+    el('div', { class: 'call-title' }, logo(), el('span', { title: roomName, 'aria-hidden': 'true' }, roomName)),
     state,
     countButton,
     el('button', { type: 'button', class: 'header-button', 'data-testid': 'invite', 'aria-label': 'Invite: copy the link', onclick: () => void copyInvite(link) }, icon('invite'), el('span', {}, 'Invite')),
@@ -86,7 +86,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   const panelTitle = el('h2', { id: 'panel-title', tabindex: '-1' })
   const panelBody = el('div', { class: 'panel-body' })
   const panel = el(
-    'aside',
+    'section',
     { class: 'panel', 'aria-labelledby': 'panel-title', hidden: true, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && closePanel() },
     el('header', {}, panelTitle, el('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close', 'data-testid': 'panel-close', onclick: closePanel }, icon('close'))),
     panelBody,
@@ -97,8 +97,9 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     el('div', { class: 'overlay-card', role: 'status' }, el('span', { class: 'pulse', 'aria-hidden': 'true' }, logo()), el('p', {}, 'Connecting…')),
     el('button', { type: 'button', class: 'button', 'data-testid': 'cancel', onclick: onLeave }, 'Cancel'),
   )
-  const middle = el('main', { class: 'call-main' }, floor.element)
-  const screen = el('div', { class: 'call', 'data-screen': 'call' }, header, banners, middle, panel, controls.element, connecting)
+  const middle = el('div', { class: 'call-main' }, floor.element)
+  const heading = el('h1', { class: 'visually-hidden' }, `Call in room ${roomName}`)
+  const screen = el('main', { class: 'call', 'data-screen': 'call' }, heading, header, banners, middle, panel, controls.element, connecting)
 
   /** @param {PanelName} name */
   function togglePanel(name) {

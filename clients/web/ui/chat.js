@@ -38,7 +38,7 @@ export function createChat({ room, onUnread, signal }) {
   const urls = new Set()
 
   const empty = el('p', { class: 'chat-empty' }, 'No messages yet. What you write here reaches everybody in the room.')
-  const list = el('ol', { class: 'chat-list', role: 'log', 'aria-label': 'Messages', 'aria-live': 'off' })
+  const list = el('ol', { class: 'chat-list', 'aria-label': 'Messages' })
   const pending = el('ol', { class: 'chat-list chat-pending', 'aria-label': 'Messages on their way' })
   const scroll = el('div', { class: 'panel-scroll', tabindex: '0', role: 'region', 'aria-label': 'Chat messages', onscroll: () => isAtEnd() && setAttribute(below, 'hidden', true) }, empty, list, pending)
   const below = el('button', { type: 'button', class: 'chip chat-below', hidden: true, onclick: toEnd }, icon('down'), 'New messages')

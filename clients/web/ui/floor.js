@@ -14,6 +14,8 @@ const GAP_PX = 10
 const MIN_TILE_WIDTH_PX = 112
 // Wide enough for a strip beside the stage; otherwise it lies under it.
 const SIDE_STRIP_FROM_PX = 720
+// An upright phone has room under the stage for a whole grid.
+const TALL_FROM_RATIO = 1.2
 
 /**
  * @param {Room} room
@@ -49,7 +51,7 @@ export function createFloor(room, link, signal) {
     el('button', { type: 'button', class: 'icon-button stage-expand', 'aria-label': 'Full screen', 'data-tip': 'Full screen', 'data-tip-left': true, onclick: toggleFullscreen }, icon('expand')),
   )
   stage.hidden = true
-  const strip = el('div', { class: 'tiles', role: 'group', 'aria-label': 'Participants', tabindex: '-1' })
+  const strip = el('div', { class: 'tiles', role: 'group', 'aria-label': 'Tiles' })
   const canvas = el('div', { class: 'tiles-canvas' })
   strip.append(canvas)
   const element = el('div', { class: 'floor' }, stage, strip)
@@ -118,12 +120,15 @@ export function createFloor(room, link, signal) {
       else alone.remove()
     }
     const count = order.length + (showAlone ? 1 : 0)
-    const side = strip.clientHeight > strip.clientWidth
-    const placed = onStage
+    const side = element.hasAttribute('data-side')
+    const inStrip = onStage && !element.hasAttribute('data-tall')
+    const placed = inStrip
       ? stripLayout({ count, width, height, gap: GAP_PX, direction: side ? 'column' : 'row' })
       : gridLayout({ count, width, height, gap: GAP_PX, minTileWidth: MIN_TILE_WIDTH_PX })
     bringSpeakersIntoView(order, placed.visible)
-    canvas.style.width = `${Math.max(placed.contentWidth, onStage && !side ? 0 : width)}px`
+    // What scrolls must be reachable by keyboard.
+    setAttribute(strip, 'tabindex', placed.contentHeight > height + 1 || placed.contentWidth > width + 1 ? '0' : false)
+    canvas.style.width = `${Math.max(placed.contentWidth, width)}px`
     canvas.style.height = `${placed.contentHeight}px`
     const elements = order.map((id) => tiles.get(id)?.tile.element)
     if (showAlone) elements.push(alone)
@@ -160,7 +165,9 @@ export function createFloor(room, link, signal) {
 
   listen(room, 'activeSpeakersChanged', speaking, signal)
   const resize = new ResizeObserver(() => {
-    setAttribute(element, 'data-side', element.clientWidth >= SIDE_STRIP_FROM_PX && element.clientWidth > element.clientHeight)
+    const { clientWidth, clientHeight } = element
+    setAttribute(element, 'data-side', clientWidth >= SIDE_STRIP_FROM_PX && clientWidth > clientHeight)
+    setAttribute(element, 'data-tall', clientHeight > clientWidth * TALL_FROM_RATIO)
     layout()
   })
   resize.observe(element)

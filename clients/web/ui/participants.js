@@ -12,7 +12,8 @@ import { colourOf, initialsOf } from './tile.js'
 export function createParticipants(room) {
   /** @type {Map<string, {element: HTMLElement, update: (participant: Participant) => void}>} */
   const rows = new Map()
-  const element = el('ul', { class: 'people', 'aria-label': 'Participants' })
+  const list = el('ul', { class: 'people', 'aria-label': 'Participants' })
+  const element = el('div', { class: 'panel-scroll', tabindex: '0', role: 'region', 'aria-label': 'List of participants' }, list)
 
   return {
     element,
@@ -29,7 +30,7 @@ export function createParticipants(room) {
         if (!row) {
           row = createRow(participant)
           rows.set(participant.id, row)
-          element.append(row.element)
+          list.append(row.element)
         }
         row.update(participant)
       }

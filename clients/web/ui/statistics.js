@@ -14,7 +14,7 @@ const REFRESH_MS = 1_000
  */
 export function createStatistics(room, signal) {
   const table = el('dl', { class: 'statistics', 'data-testid': 'statistics' })
-  const element = el('div', { class: 'panel-scroll' }, el('button', { type: 'button', class: 'button', onclick: () => void copy() }, 'Copy as text'), table)
+  const element = el('div', { class: 'panel-scroll', tabindex: '0', role: 'region', 'aria-label': 'Counters' }, el('button', { type: 'button', class: 'button', onclick: () => void copy() }, 'Copy as text'), table)
   /** @type {Map<string, HTMLElement>} */
   const values = new Map()
   let timer = 0
