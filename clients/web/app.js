@@ -31,7 +31,7 @@ function show(build) {
 
 /** @param {string} roomName */
 function lobby(roomName) {
-  show(() => showLobby(root, { roomName, preferences, onJoin: (choice) => void join(roomName, choice), onNewRoom: newRoom }))
+  show(() => showLobby(root, { roomName, preferences, onJoin: (choice) => void join(roomName, choice) }))
 }
 
 function newRoom() {
@@ -143,7 +143,19 @@ function failed(roomName, choice, error) {
 function open() {
   end()
   if (roomOfLocation() === '') putRoomInLocation(randomRoom())
-  lobby(roomOfLocation())
+  if (isRoomName(roomOfLocation())) lobby(roomOfLocation())
+  else badLink()
+}
+
+function badLink() {
+  show(() =>
+    showNotice(root, {
+      kind: 'failed',
+      title: 'This link does not work',
+      text: 'A room name has 1 to 64 letters, digits, - or _. Ask for the link again, or start a new room.',
+      actions: [{ label: 'Start a new room', testid: 'new-room', primary: true, run: newRoom }],
+    }),
+  )
 }
 
 const support = isSupported()

@@ -8,7 +8,7 @@ import { el, setAttribute, setText } from './dom.js'
 import { icon, logo } from './icons.js'
 import { copyInvite } from './invite.js'
 import { savePreferences } from './preferences.js'
-import { isRoomName, linkTo } from './roomlink.js'
+import { linkTo } from './roomlink.js'
 
 const MAX_NAME = 64
 const METER_BARS = 12
@@ -22,12 +22,10 @@ const METER_BARS = 12
  * @param {string} options.roomName
  * @param {Preferences} options.preferences changed in place and saved
  * @param {(choice: JoinChoice) => void} options.onJoin
- * @param {() => void} options.onNewRoom
  * @returns {{close: () => void}}
  */
-export function showLobby(root, { roomName, preferences, onJoin, onNewRoom }) {
+export function showLobby(root, { roomName, preferences, onJoin }) {
   const closed = new AbortController()
-  const validRoom = isRoomName(roomName)
 
   const nameField = el('input', {
     id: 'name', type: 'text', name: 'name', maxlength: MAX_NAME, autocomplete: 'name', enterkeyhint: 'go', spellcheck: 'false',
@@ -57,24 +55,20 @@ export function showLobby(root, { roomName, preferences, onJoin, onNewRoom }) {
     'form',
     { class: 'lobby-form', novalidate: true, onsubmit: submit },
     el('h1', {}, 'Ready to join?'),
-    validRoom
-      ? el(
-          'div',
-          { class: 'lobby-room' },
-          el('p', {}, 'Room ', el('strong', { class: 'room-name', title: roomName }, roomName)),
-          el('button', { type: 'button', class: 'link-button', 'data-testid': 'invite', onclick: () => void copyInvite(linkTo(roomName)) }, icon('invite'), 'Copy link'),
-        )
-      : el('p', { class: 'field-error', role: 'alert' }, 'This link holds no valid room name: 1 to 64 letters, digits, - or _. Ask for the link again, or start a new room.'),
+    el(
+      'div',
+      { class: 'lobby-room' },
+      el('p', {}, 'Room ', el('strong', { class: 'room-name', title: roomName }, roomName)),
+      el('button', { type: 'button', class: 'link-button', 'data-testid': 'invite', onclick: () => void copyInvite(linkTo(roomName)) }, icon('invite'), 'Copy link'),
+    ),
     el('div', { class: 'field' }, el('label', { for: 'name' }, 'Your name'), nameField, nameError),
-    validRoom && el('button', { type: 'submit', class: 'button button-primary button-large', 'data-testid': 'join' }, 'Join'),
-    validRoom &&
-      el(
-        'button',
-        { type: 'button', class: 'button button-large', 'data-testid': 'join-audio-only', onclick: () => join(true), title: 'Neither sends nor receives video. Good for slow connections.' },
-        icon('headphones'),
-        'Join with audio only',
-      ),
-    !validRoom && el('button', { type: 'button', class: 'button button-primary button-large', 'data-testid': 'new-room', onclick: onNewRoom }, 'Start a new room'),
+    el('button', { type: 'submit', class: 'button button-primary button-large', 'data-testid': 'join' }, 'Join'),
+    el(
+      'button',
+      { type: 'button', class: 'button button-large', 'data-testid': 'join-audio-only', onclick: () => join(true), title: 'Neither sends nor receives video. Good for slow connections.' },
+      icon('headphones'),
+      'Join with audio only',
+    ),
   )
   const screen = el(
     'main',
@@ -167,7 +161,6 @@ export function showLobby(root, { roomName, preferences, onJoin, onNewRoom }) {
 
   /** @param {boolean} audioOnly */
   function join(audioOnly) {
-    if (!validRoom) return
     const name = nameField.value.trim()
     const problem = name === '' ? 'Please enter your name, so that others know who you are.' : /\p{Cc}/u.test(name) ? 'Please use a name without control characters.' : ''
     complain(problem)
@@ -184,6 +177,7 @@ export function showLobby(root, { roomName, preferences, onJoin, onNewRoom }) {
   document.title = 'Join · Pulse'
   if (preferences.name === '') nameField.focus({ preventScroll: true })
   meter.hidden = !preferences.microphone
+  void pickers.refresh()
   void startPreview()
   drawMeter()
 
