@@ -1,0 +1,128 @@
+// Owns every number of the SDK that can be tuned, each with its reason. Wire limits are not here: they are in wire.js.
+
+export const defaults = Object.freeze({
+  agent: 'pulse-web/0.1.0',
+  features: Object.freeze(['v1-bridge', 'images']),
+
+  connection: Object.freeze({
+    // The first retry is at once: most losses are a changed network path. Later ones give a restarting edge room to come up.
+    backoffMs: Object.freeze([0, 300, 1200, 2700, 4800, 7000]),
+    // Spreads clients that lost the same edge at the same moment; the first retry stays immediate.
+    jitterMs: 1000,
+    // TCP, TLS and the join; longer than a lossy mobile handshake, shorter than a person's patience.
+    joinTimeoutMs: 8000,
+    // The edge's idle limit is 10 s; three pings may be lost before this side gives up first.
+    pingIntervalMs: 2000,
+    silenceLimitMs: 6000,
+    // Beyond this a person has long noticed; a fresh join by hand is more honest than an endless spinner.
+    giveUpMs: 120_000,
+    // What the worker gets to send LEAVE and close the socket before it is ended.
+    closeGraceMs: 500,
+  }),
+
+  microphone: Object.freeze({ bitrate: 32_000, channels: 1, blockMs: 20, application: 'voip' }),
+  screenAudio: Object.freeze({ bitrate: 96_000, channels: 2, blockMs: 20, application: 'audio' }),
+  // Opus' native rate; also what every AudioContext of the SDK runs at, so nothing is resampled twice.
+  sampleRate: 48_000,
+  // AudioEncoder queue beyond which a block is dropped: 10 blocks are 200 ms of a stalled encoder.
+  audioEncoderQueue: 10,
+  // Louder than this a block counts as voice in the media header (RFC 6464, −dBov). Room noise sits near −60.
+  voiceThresholdDbov: -50,
+
+  camera: Object.freeze({
+    codec: 'vp8', width: 640, height: 360, framerate: 30, bitrate: 500_000, scalabilityMode: 'L1T3',
+    maxSide: 1280, keyframeIntervalMs: 4000,
+  }),
+  screen: Object.freeze({
+    codec: 'vp8', width: 1920, height: 1080, framerate: 15, bitrate: 1_500_000, scalabilityMode: 'L1T1',
+    maxSide: 1920, keyframeIntervalMs: 10_000, repeatMs: 1000,
+  }),
+  // A deeper encoder queue only adds delay.
+  videoEncoderQueue: 2,
+  // Several receivers that lose the same frame ask at nearly the same time.
+  forcedKeyframeIntervalMs: 500,
+
+  uplink: Object.freeze({
+    // Two keyframes of a camera fit; below it the guard would fire on healthy links.
+    floorBytes: 65_536,
+    // What may be under way beyond one round trip: a keyframe's burst at the usual rates.
+    slackMs: 150,
+    // Media this late is queued on the way, whatever the byte count says; audio is behind it.
+    delayLimitMs: 250,
+    // Acks older than this say nothing about the path now.
+    ackFreshMs: 1000,
+  }),
+
+  jitter: Object.freeze({
+    // Two 20-ms packets: one playing, one in hand.
+    startTargetMs: 40,
+    minTargetMs: 40,
+    // Conversation breaks down beyond; rather conceal than wait longer.
+    maxTargetMs: 300,
+    // Lateness is remembered this long, in slices, so that one burst raises the target and calm lowers it again.
+    windowSlices: 10,
+    sliceMs: 1000,
+    // How long a packet behind a gap waits for the missing one (reordering between edges).
+    reorderMs: 30,
+    // Depth above target that is trimmed, once it has lasted trimAfterMs.
+    trimSlackMs: 15,
+    trimAfterMs: 500,
+    // Excess beyond this is cut block by block instead of squeezed: it came from a stall, not from drift.
+    cutMs: 300,
+    // Concealed at most in a row; longer gaps are silence.
+    maxConcealMs: 120,
+    // Packets held behind a gap.
+    maxHeld: 50,
+  }),
+  // Frames per channel of a playout ring: a power of two, above the largest target plus one v1 block.
+  ringFrames: 65_536,
+  // How often the playout worklet reports its depth when memory cannot be shared.
+  depthReportMs: 20,
+
+  video: Object.freeze({
+    keyframeRequestMs: 500,
+    // Frames being put together at once per layer; on an ordered transport one is the rule.
+    maxPartialFrames: 8,
+    // Frames a decoder may hold before new ones are dropped until a keyframe.
+    maxDecodeQueue: 30,
+    // Frames held for a track config that has not arrived yet.
+    maxHeldFrames: 64,
+    maxHeldTracks: 32,
+  }),
+
+  speakers: Object.freeze({
+    // Smoothing of the level; shorter flickers between syllables, longer lags behind a turn.
+    smoothingMs: 300,
+    // A speaker stays one through the pauses between words.
+    holdMs: 500,
+    onDbov: -45,
+    reportMs: 100,
+  }),
+
+  chat: Object.freeze({ echoTimeoutMs: 10_000, maxMessages: 500 }),
+  statisticsMs: 500,
+
+  v1: Object.freeze({
+    sampleRate: 44_100,
+    blockFrames: 16_384,
+    // A block is 372 ms; this much silence before the first one lets the next be late.
+    leadMs: 100,
+    // More than this waiting ahead of a new block is backlog.
+    maxDepthMs: 600,
+    // No block for this long: the member has muted (v1 has no message for it).
+    silentAfterMs: 1200,
+    shareSliceMs: 500,
+    shareBitrate: 1_500_000,
+    // A late joiner's picture starts at a keyframe.
+    shareKeyframeMs: 2000,
+    shareTargetS: 0.5,
+    shareMinRate: 0.8,
+    shareMaxRate: 1.5,
+    // Further behind than this is jumped over, not caught up with.
+    shareJumpS: 3,
+    // Played media that is kept in the SourceBuffer.
+    shareKeepS: 10,
+    // Chunks waiting for the SourceBuffer: 15 s of them.
+    shareQueue: 30,
+  }),
+})

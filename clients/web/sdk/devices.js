@@ -1,0 +1,172 @@
+// Owns the browser's devices: opening them with the SDK's constraints, listing them, and the preview before a call.
+// Turns the browser's exceptions into PulseErrors; never publishes anything.
+
+import { defaults } from './defaults.js'
+import { PulseError } from './errors.js'
+import { hasScreenShare } from './support.js'
+
+/** @param {unknown} error @param {boolean} [share] whether a screen share was asked for @returns {PulseError} */
+function deviceError(error, share = false) {
+  if (error instanceof PulseError) return error
+  const cause = { cause: error }
+  switch (/** @type {any} */ (error)?.name) {
+    case 'NotAllowedError':
+      return new PulseError(share ? 'share_cancelled' : 'permission_denied', cause)
+    case 'SecurityError':
+      return new PulseError('permission_denied', cause)
+    case 'NotFoundError':
+    case 'OverconstrainedError':
+      return new PulseError('device_not_found', cause)
+    case 'NotReadableError':
+      return new PulseError('device_in_use', cause)
+    case 'AbortError':
+      return new PulseError(share ? 'share_cancelled' : 'device_in_use', cause)
+    default:
+      return new PulseError('device_failed', cause)
+  }
+}
+
+/** @param {MediaStreamConstraints} constraints @returns {Promise<MediaStream>} */
+async function open(constraints) {
+  if (!navigator.mediaDevices) throw new PulseError('insecure_context')
+  try {
+    return await navigator.mediaDevices.getUserMedia(constraints)
+  } catch (error) {
+    throw deviceError(error)
+  }
+}
+
+const exactly = (/** @type {string | undefined} */ id) => (id ? { deviceId: { exact: id } } : {})
+
+/** @param {string} [deviceId] */
+export const openMicrophone = (deviceId) => open({
+  audio: { ...exactly(deviceId), echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: { ideal: 1 } },
+})
+
+/** @param {string} [deviceId] */
+export const openCamera = (deviceId) => open({
+  video: {
+    ...exactly(deviceId),
+    width: { ideal: defaults.camera.width }, height: { ideal: defaults.camera.height }, frameRate: { ideal: defaults.camera.framerate },
+  },
+})
+
+/** @param {DisplayMediaStreamOptions} [options] added to the SDK's own @returns {Promise<MediaStream>} */
+export async function openScreen(options) {
+  if (!hasScreenShare()) throw new PulseError(navigator.mediaDevices ? 'not_supported' : 'insecure_context')
+  try {
+    return await navigator.mediaDevices.getDisplayMedia({
+      video: { frameRate: { ideal: defaults.screen.framerate, max: 30 } },
+      // What is played is wanted as it is, not cleaned up as speech.
+      audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+      ...options,
+    })
+  } catch (error) {
+    throw deviceError(error, true)
+  }
+}
+
+/** @returns {Promise<{microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[]}>} */
+export async function listDevices() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? []
+  const of = (/** @type {MediaDeviceKind} */ kind) => devices.filter((device) => device.kind === kind && device.deviceId !== '')
+  return { microphones: of('audioinput'), cameras: of('videoinput'), speakers: of('audiooutput') }
+}
+
+/** Camera picture and microphone level before a call. */
+export class LocalPreview {
+  /** @type {HTMLVideoElement | null} */
+  video = null
+  /** @type {PulseError[]} what could not be opened */
+  errors = []
+  /** @type {MediaStream[]} */
+  #streams = []
+  /** @type {AudioContext | null} */
+  #context = null
+  /** @type {AnalyserNode | null} */
+  #analyser = null
+  /** @type {Float32Array<ArrayBuffer>} */
+  #samples = new Float32Array(0)
+  #stopped = false
+
+  /** @param {{camera: boolean, microphone: boolean, cameraId?: string, microphoneId?: string}} wanted */
+  async start({ camera, microphone, cameraId, microphoneId }) {
+    // One after the other: two permission prompts at once confuse, and one missing device must not hide the other.
+    if (camera) await this.#try(async () => this.#showCamera(await this.#keep(openCamera(cameraId))))
+    if (microphone) await this.#try(async () => this.#meter(await this.#keep(openMicrophone(microphoneId))))
+  }
+
+  /** Current level of the microphone, 0 to 1. */
+  get level() {
+    if (!this.#analyser) return 0
+    this.#analyser.getFloatTimeDomainData(this.#samples)
+    let sum = 0
+    for (const sample of this.#samples) sum += sample * sample
+    const dbov = 10 * Math.log10(sum / this.#samples.length + 1e-12)
+    return Math.max(0, Math.min(1, (dbov + 60) / 54))
+  }
+
+  stop() {
+    this.#stopped = true
+    for (const stream of this.#streams) for (const track of stream.getTracks()) track.stop()
+    this.#streams = []
+    if (this.video) this.video.srcObject = null
+    this.video?.remove()
+    this.video = null
+    this.#analyser = null
+    void this.#context?.close()
+    this.#context = null
+  }
+
+  /** @param {() => Promise<void>} step */
+  async #try(step) {
+    try {
+      await step()
+    } catch (error) {
+      this.errors.push(deviceError(error))
+    }
+  }
+
+  /** @param {Promise<MediaStream>} opening */
+  async #keep(opening) {
+    const stream = await opening
+    this.#streams.push(stream)
+    if (this.#stopped) this.stop()
+    return stream
+  }
+
+  /** @param {MediaStream} stream */
+  #showCamera(stream) {
+    if (this.#stopped) return
+    this.video = createVideo(stream)
+  }
+
+  /** @param {MediaStream} stream */
+  #meter(stream) {
+    if (this.#stopped) return
+    this.#context = new AudioContext()
+    this.#analyser = this.#context.createAnalyser()
+    this.#analyser.fftSize = 1024
+    this.#samples = new Float32Array(this.#analyser.fftSize)
+    this.#context.createMediaStreamSource(stream).connect(this.#analyser)
+  }
+}
+
+/** @param {Parameters<LocalPreview['start']>[0]} wanted @returns {Promise<LocalPreview>} */
+export async function createLocalPreview(wanted) {
+  const preview = new LocalPreview()
+  await preview.start(wanted)
+  return preview
+}
+
+/** A muted element that shows a local stream. @param {MediaStream} stream @returns {HTMLVideoElement} */
+export function createVideo(stream) {
+  const video = document.createElement('video')
+  video.muted = true
+  video.playsInline = true
+  video.autoplay = true
+  video.srcObject = stream
+  // Detaching while it starts is no error.
+  video.play().catch(() => {})
+  return video
+}

@@ -1,0 +1,240 @@
+// Owns one sent video track in the worker: frames → VP8 → codec frames with their references; paces and repeats a screen; decides on
+// keyframes. Skips a frame only before encoding, so that the chain of references stays whole. Never touches a device or a socket.
+
+import { defaults } from '../defaults.js'
+import { nowMs } from '../worker/clock.js'
+import { References } from './references.js'
+
+/**
+ * @typedef {typeof defaults.camera | typeof defaults.screen} VideoSettings
+ * @typedef {object} VideoSenderHandlers
+ * @property {() => 'send' | 'uplink' | 'offline'} mayEncode
+ * @property {(config: Record<string, any>, version: number) => void} onConfig before frames that name it
+ * @property {(frame: {version: number, capturedUs: number, keyframe: boolean, ref: number, discardable: boolean, temporal: number,
+ *   payload: Uint8Array}) => void} onFrame
+ * @property {(error: unknown) => void} onError
+ */
+
+/** @param {number} width @param {number} height @param {number} maxSide @returns {{width: number, height: number}} even, not larger */
+export function fitSize(width, height, maxSide) {
+  const scale = Math.min(1, maxSide / Math.max(width, height))
+  const even = (/** @type {number} */ side) => Math.max(16, Math.floor((side * scale) / 2) * 2)
+  return { width: even(width), height: even(height) }
+}
+
+export class VideoSender {
+  #settings
+  #handlers
+  #paced
+  /** @type {ReadableStreamDefaultReader<VideoFrame> | null} */
+  #reader = null
+  /** @type {VideoEncoder | null} */
+  #encoder = null
+  #references = new References()
+  /** @type {Map<number, {version: number, capturedUs: number}>} frames in the encoder, by timestamp */
+  #pending = new Map()
+  #version
+  #size = { width: 0, height: 0 }
+  /** @type {string | undefined} */
+  #mode
+  #keyframeWanted = true
+  #keyframeAt = 0
+  #forcedAt = 0
+  #awaitKeyframe = true
+  #baseUs = 0
+  #lastCapturedUs = 0
+  /** @type {VideoFrame | null} newest frame of a paced source */
+  #held = null
+  #heldIsNew = false
+  #encodedAt = 0
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #pace
+  #closed = false
+  /** @type {Record<string, any> | null} what was announced last */
+  config = null
+  counters = { captured: 0, frames: 0, keyframes: 0, bytes: 0, skippedUplink: 0, skippedEncoder: 0, skippedOffline: 0 }
+
+  /**
+   * @param {VideoSettings} settings
+   * @param {number} version config versions go on over a stop and a new start
+   * @param {VideoSenderHandlers} handlers
+   */
+  constructor(settings, version, handlers) {
+    this.#settings = settings
+    this.#version = version
+    this.#handlers = handlers
+    this.#paced = 'repeatMs' in settings
+    if (this.#paced) this.#pace = setInterval(() => this.#onPace(), 1000 / settings.framerate)
+  }
+
+  get version() {
+    return this.#version
+  }
+
+  /** @param {ReadableStream<VideoFrame>} frames */
+  async read(frames) {
+    await this.#reader?.cancel().catch(() => {})
+    const reader = frames.getReader()
+    this.#reader = reader
+    try {
+      for (;;) {
+        const { value, done } = await reader.read()
+        if (done) return
+        if (this.#reader !== reader || this.#closed) value.close()
+        else this.push(value)
+      }
+    } catch (error) {
+      if (this.#reader === reader && !this.#closed) this.#handlers.onError(error)
+    }
+  }
+
+  /** Takes a frame and closes it. @param {VideoFrame} frame */
+  push(frame) {
+    this.counters.captured++
+    if (!this.#paced) {
+      this.#encode(frame)
+      frame.close()
+      return
+    }
+    this.#held?.close()
+    this.#held = frame
+    this.#heldIsNew = true
+  }
+
+  /** Somebody cannot decode: the next frame is a keyframe. */
+  requestKeyframe() {
+    const now = nowMs()
+    if (now - this.#forcedAt < defaults.forcedKeyframeIntervalMs) return
+    this.#forcedAt = now
+    this.#keyframeWanted = true
+  }
+
+  /** After a reconnect: nothing is sent until a keyframe is. */
+  restart() {
+    this.#keyframeWanted = true
+    this.#awaitKeyframe = true
+  }
+
+  close() {
+    this.#closed = true
+    clearInterval(this.#pace)
+    this.#reader?.cancel().catch(() => {})
+    this.#held?.close()
+    this.#held = null
+    if (this.#encoder && this.#encoder.state !== 'closed') this.#encoder.close()
+    this.#encoder = null
+    this.#pending.clear()
+  }
+
+  #onPace() {
+    if (!this.#held) return
+    const repeat = 'repeatMs' in this.#settings && nowMs() - this.#encodedAt >= this.#settings.repeatMs
+    if (!this.#heldIsNew && !repeat && !this.#keyframeWanted) return
+    this.#heldIsNew = !this.#encode(this.#held) && this.#heldIsNew
+  }
+
+  /** @param {VideoFrame} frame stays the caller's @returns {boolean} whether it went into the encoder */
+  #encode(frame) {
+    if (this.#closed) return false
+    const verdict = this.#handlers.mayEncode()
+    if (verdict === 'offline') {
+      this.counters.skippedOffline++
+      return false
+    }
+    if (verdict === 'uplink') {
+      this.counters.skippedUplink++
+      return false
+    }
+    const size = fitSize(frame.displayWidth, frame.displayHeight, this.#settings.maxSide)
+    if (!this.#encoder || size.width !== this.#size.width || size.height !== this.#size.height) {
+      if (!this.#configure(size)) return false
+    }
+    const encoder = this.#encoder
+    if (!encoder) return false
+    if (encoder.encodeQueueSize > defaults.videoEncoderQueue) {
+      this.counters.skippedEncoder++
+      return false
+    }
+    const now = nowMs()
+    const capturedUs = Math.max(this.#lastCapturedUs + 1, Math.round(now * 1000))
+    this.#lastCapturedUs = capturedUs
+    if (!this.#baseUs) this.#baseUs = capturedUs
+    const keyFrame = this.#keyframeWanted || now - this.#keyframeAt >= this.#settings.keyframeIntervalMs
+    if (keyFrame) {
+      this.#keyframeWanted = false
+      this.#keyframeAt = now
+    }
+    // Sources count from different zeros: every frame gets this side's own time.
+    const stamped = new VideoFrame(frame, { timestamp: capturedUs - this.#baseUs })
+    this.#pending.set(stamped.timestamp, { version: this.#version, capturedUs })
+    encoder.encode(stamped, { keyFrame })
+    stamped.close()
+    this.#encodedAt = now
+    return true
+  }
+
+  /** @param {{width: number, height: number}} size @returns {boolean} */
+  #configure(size) {
+    const { codec, bitrate, framerate, scalabilityMode } = this.#settings
+    const encoder = this.#encoder ?? this.#createEncoder()
+    // A larger picture than usual gets the bits in proportion, a smaller one no fewer than half.
+    const share = (size.width * size.height) / (this.#settings.width * this.#settings.height)
+    const bits = Math.round(bitrate * Math.min(2, Math.max(0.5, share)))
+    /** @type {VideoEncoderConfig} */
+    const config = {
+      codec, ...size, bitrate: bits, framerate, latencyMode: 'realtime', contentHint: this.#paced ? 'text' : 'motion',
+      ...(scalabilityMode !== 'L1T1' && { scalabilityMode }),
+    }
+    try {
+      encoder.configure(config)
+    } catch (error) {
+      this.#onEncoderError(encoder, error)
+      return false
+    }
+    this.#mode = config.scalabilityMode
+    this.#size = size
+    this.#references = new References(this.#mode)
+    this.#keyframeWanted = true
+    this.#version = (this.#version + 1) & 255
+    this.config = {
+      codec, codedWidth: size.width, codedHeight: size.height, framerate, bitrate: bits, ...(this.#mode && { scalabilityMode: this.#mode }),
+    }
+    this.#handlers.onConfig(this.config, this.#version)
+    return true
+  }
+
+  #createEncoder() {
+    const encoder = new VideoEncoder({
+      output: (chunk, metadata) => this.#onChunk(chunk, metadata),
+      error: (error) => this.#onEncoderError(encoder, error),
+    })
+    this.#encoder = encoder
+    return encoder
+  }
+
+  /** @param {VideoEncoder} encoder @param {unknown} error */
+  #onEncoderError(encoder, error) {
+    if (encoder !== this.#encoder) return
+    if (encoder.state !== 'closed') encoder.close()
+    this.#encoder = null
+    this.#pending.clear()
+    this.#handlers.onError(error)
+  }
+
+  /** @param {EncodedVideoChunk} chunk @param {any} [metadata] */
+  #onChunk(chunk, metadata) {
+    const meta = this.#pending.get(chunk.timestamp)
+    if (!meta) return
+    // The encoder may drop frames by itself; what is older than this one will not come.
+    for (const timestamp of this.#pending.keys()) if (timestamp <= chunk.timestamp) this.#pending.delete(timestamp)
+    const keyframe = chunk.type === 'key'
+    if (this.#awaitKeyframe && !keyframe) return
+    this.#awaitKeyframe = false
+    const payload = new Uint8Array(chunk.byteLength)
+    chunk.copyTo(payload)
+    this.counters.frames++
+    if (keyframe) this.counters.keyframes++
+    this.counters.bytes += payload.length
+    this.#handlers.onFrame({ ...meta, ...this.#references.next(keyframe, metadata?.svc?.temporalLayerId), payload })
+  }
+}

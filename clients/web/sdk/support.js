@@ -1,0 +1,32 @@
+// Owns feature detection: the one place that asks what this browser can do.
+
+/** @returns {{ok: true} | {ok: false, reason: string}} whether this browser can take part in a call */
+export function isSupported() {
+  if (!globalThis.isSecureContext) {
+    return { ok: false, reason: 'This page was not opened securely. Please open it by https or on localhost.' }
+  }
+  /** @type {[string, boolean][]} */
+  const needed = [
+    ['WebCodecs', ['VideoEncoder', 'VideoDecoder', 'AudioEncoder', 'AudioDecoder'].every((name) => name in globalThis)],
+    ['AudioWorklet', 'AudioWorkletNode' in globalThis],
+    ['OffscreenCanvas', 'OffscreenCanvas' in globalThis && 'transferControlToOffscreen' in HTMLCanvasElement.prototype],
+    ['camera and microphone access', 'mediaDevices' in navigator],
+    ['workers', 'Worker' in globalThis],
+  ]
+  const missing = needed.filter(([, present]) => !present).map(([name]) => name)
+  if (missing.length === 0) return { ok: true }
+  return { ok: false, reason: `This browser lacks ${missing.join(', ')}. Please use a current Chrome, Edge or Firefox.` }
+}
+
+/** Whether frames of a camera can be handed to the worker as a stream. */
+export const hasTrackProcessor = () => 'MediaStreamTrackProcessor' in globalThis
+
+/** Whether samples can be shared with the audio thread; needs COOP and COEP. */
+export const hasSharedMemory = () => globalThis.crossOriginIsolated === true && 'SharedArrayBuffer' in globalThis
+
+export const hasScreenShare = () => 'getDisplayMedia' in (navigator.mediaDevices ?? {})
+
+export const canChooseSpeaker = () => 'setSinkId' in AudioContext.prototype
+
+/** @param {string} mime @returns {boolean} whether a v1 share of this type can be shown */
+export const canPlayShare = (mime) => 'MediaSource' in globalThis && MediaSource.isTypeSupported(mime)

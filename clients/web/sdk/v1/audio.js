@@ -1,0 +1,68 @@
+// Owns the sound of one v1 member: PCM messages → playout ring. v1 says nothing about muting, so silence on the wire counts as muted.
+
+import { defaults } from '../defaults.js'
+import { conceal } from '../recv/samples.js'
+import { pcmToFloat, Resampler } from './pcm.js'
+
+export class V1AudioReceiver {
+  kind = /** @type {const} */ ('audio')
+  config = { codec: 'pcm-v1', sampleRate: defaults.v1.sampleRate, numberOfChannels: 1 }
+  #resampler = new Resampler(defaults.v1.sampleRate, defaults.sampleRate)
+  /** @type {import('../recv/output.js').Output | null} */
+  #output = null
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer
+  #onMuted
+  muted = true
+  counters = { packets: 0, bytes: 0, underruns: 0, dropped: 0, unplayed: 0 }
+
+  /** @param {(muted: boolean) => void} onMuted */
+  constructor(onMuted) {
+    this.#onMuted = onMuted
+  }
+
+  /** @param {import('../recv/output.js').Output} output */
+  setOutput(output) {
+    this.#output?.close()
+    this.#output = output
+    output.setTargetMs(0)
+  }
+
+  /** @param {Uint8Array} payload @returns {Float32Array} the samples, for the level */
+  push(payload) {
+    this.counters.packets++
+    this.counters.bytes += payload.length
+    const samples = this.#resampler.process(pcmToFloat(payload))
+    const depthMs = this.#output?.depthMs ?? 0
+    if (!this.#output) this.counters.unplayed++
+    else if (depthMs > defaults.v1.maxDepthMs) this.counters.dropped++
+    else {
+      if (depthMs === 0) {
+        if (!this.muted) this.counters.underruns++
+        this.#output.write([conceal(undefined, (defaults.v1.leadMs * defaults.sampleRate) / 1000)])
+      }
+      this.#output.write([samples])
+    }
+    this.#setMuted(false)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#setMuted(true), defaults.v1.silentAfterMs)
+    return samples
+  }
+
+  close() {
+    clearTimeout(this.#timer)
+    this.#output?.close()
+    this.#output = null
+  }
+
+  statistics() {
+    return { ...this.counters, depthMs: Math.round(this.#output?.depthMs ?? 0), ringUnderruns: this.#output?.underruns ?? 0 }
+  }
+
+  /** @param {boolean} muted */
+  #setMuted(muted) {
+    if (muted === this.muted) return
+    this.muted = muted
+    this.#onMuted(muted)
+  }
+}

@@ -1,0 +1,171 @@
+// Owns the worker: wires socket, publisher, subscriber and speakers together and talks to the page (worker/messages.d.ts).
+// Holds no logic of its own beyond that wiring.
+
+import { defaults } from './defaults.js'
+import { errorOfCode, PulseError, toPlain } from './errors.js'
+import { Speakers } from './speakers.js'
+import { FrameType } from './wire.js'
+import { Publisher } from './worker/publisher.js'
+import { Socket } from './worker/socket.js'
+import { Subscriber } from './worker/subscriber.js'
+
+/** Errors of the edge that answer a chat message. */
+const CHAT_CODES = new Set([4022, 4023, 4024, 4027, 4036])
+
+const scope = /** @type {WorkerScope} */ (/** @type {unknown} */ (globalThis))
+/** @type {import('./worker/messages.js').Post} */
+const post = (message, transfer = []) => scope.postMessage(message, transfer)
+
+let subscription = { audio: true, video: true }
+let subscriptionSent = false
+const speakers = new Speakers()
+
+const socket = new Socket({
+  onState(state, code, message) {
+    let error = null
+    if (state === 'failed') error = toPlain(code && code >= 4000 ? errorOfCode(code, message) : failure())
+    if (state === 'connected') onConnected()
+    post({ on: 'state', state, error })
+  },
+  onControl,
+  onMedia: (media) => subscriber.media(media),
+  onV1(type, id, payload) {
+    if (type === FrameType.AUDIO) subscriber.v1Audio(id, payload)
+    else {
+      const copy = payload.slice()
+      post({ on: 'v1share', participant: id, type, payload: copy }, [copy.buffer])
+    }
+  },
+})
+let hasConnected = false
+const failure = () => new PulseError(hasConnected ? 'connection_lost' : 'connection_failed')
+const mediaFailed = (/** @type {unknown} */ cause) => {
+  console.error(cause)
+  post({ on: 'error', error: toPlain(new PulseError('media_failed')) })
+}
+const subscriber = new Subscriber(socket, post, (id, level) => speakers.heard(performance.now(), id, level))
+const publisher = new Publisher(socket, (level) => speakers.heard(performance.now(), socket.id, level), mediaFailed)
+
+function onConnected() {
+  hasConnected = true
+  if (subscriptionSent || !subscription.audio || !subscription.video) sendSubscription()
+  publisher.restart()
+}
+
+function sendSubscription() {
+  subscriptionSent = true
+  socket.sendControl(FrameType.SUBSCRIBE, { ...subscription, paused: [] })
+}
+
+/** @param {number} type @param {string} id @param {any} message */
+function onControl(type, id, message) {
+  switch (type) {
+    case FrameType.WELCOME:
+      speakers.clear()
+      subscriber.reset(message.roster.participants)
+      publisher.setV1Present(subscriber.hasV1)
+      post({ on: 'welcome', id: message.id, uploads: message.uploads, participants: message.roster.participants })
+      return
+    case FrameType.ROSTER:
+      for (const participant of message.joined) subscriber.join(participant)
+      for (const { id: gone } of message.left) {
+        subscriber.leave(gone)
+        speakers.remove(gone)
+      }
+      publisher.setV1Present(subscriber.hasV1)
+      post({ on: 'roster', joined: message.joined, updated: message.updated, left: message.left })
+      return
+    case FrameType.TRACK_CONFIG:
+      if (id === socket.id) return
+      subscriber.configure(id, message)
+      post({ on: 'trackConfig', participant: id, track: message })
+      return
+    case FrameType.TRACK_STOP: {
+      const source = subscriber.stop(id, message.track)
+      if (source) post({ on: 'trackStop', participant: id, source })
+      return
+    }
+    case FrameType.CHAT:
+      post({ on: 'chat', participant: id, message })
+      return
+    case FrameType.KEYFRAME_REQUEST:
+      publisher.keyframeRequested(message.track)
+      return
+    case FrameType.PUBLISHER_ACK:
+      publisher.acknowledged(message)
+      return
+    case FrameType.ERROR: {
+      const error = toPlain(errorOfCode(message.code, message.message))
+      if (message.ends) return
+      if (CHAT_CODES.has(message.code)) post({ on: 'chatRefused', error })
+      else post({ on: 'error', error })
+    }
+  }
+}
+
+/** @param {import('./worker/messages.js').ToWorker} message */
+function onMessage(message) {
+  switch (message.do) {
+    case 'connect':
+      hasConnected = false
+      return socket.connect(message)
+    case 'disconnect':
+      socket.disconnect()
+      subscriber.close()
+      speakers.clear()
+      return
+    case 'online':
+      return socket.online()
+    case 'publishAudio':
+      return publisher.publishAudio(message.source, message.port)
+    case 'publishVideo':
+      return publisher.publishVideo(message.source, message.frames)
+    case 'frame':
+      return publisher.pushFrame(message.source, message.frame)
+    case 'unpublish':
+      return publisher.unpublish(message.source)
+    case 'mute':
+      return publisher.mute(message.source, message.muted)
+    case 'playout':
+      return subscriber.playout(message)
+    case 'attach':
+      return subscriber.attach(message)
+    case 'detach':
+      return subscriber.detach(message.canvasId)
+    case 'subscribe':
+      subscription = { audio: message.audio, video: message.video }
+      if (socket.connected) sendSubscription()
+      return
+    case 'chat': {
+      const { nonce, text, image } = message
+      return socket.sendControl(FrameType.CHAT, text === undefined ? { nonce, image } : { nonce, text })
+    }
+    case 'v1share':
+      if (socket.connected) socket.sendFrame(message.type, message.payload)
+  }
+}
+
+/** Rates of the last interval, by track. @type {Map<string, {frames: number, bytes: number}>} */
+let last = new Map()
+
+function reportStatistics() {
+  const sent = publisher.statistics()
+  const received = subscriber.statistics()
+  /** @type {typeof last} */
+  const next = new Map()
+  const rate = (/** @type {string} */ key, /** @type {any} */ track) => {
+    const frames = track.decoded ?? track.frames ?? track.packets ?? 0
+    const before = last.get(key) ?? { frames, bytes: track.bytes }
+    next.set(key, { frames, bytes: track.bytes })
+    const perSecond = 1000 / defaults.statisticsMs
+    return { ...track, fps: (frames - before.frames) * perSecond, bitsPerSecond: (track.bytes - before.bytes) * 8 * perSecond }
+  }
+  sent.tracks = sent.tracks.map((track) => rate(`sent/${track.source}`, track))
+  received.tracks = received.tracks.map((track) => rate(`${track.participantId}/${track.source}`, track))
+  last = next
+  post({ on: 'statistics', statistics: { rttMs: Math.round(socket.rttMs * 10) / 10, connection: { ...socket.counters }, sent, received } })
+}
+
+scope.onmessage = ({ data }) => onMessage(data)
+setInterval(reportStatistics, defaults.statisticsMs)
+setInterval(() => socket.connected && post({ on: 'speakers', ...speakers.report(performance.now()) }), defaults.speakers.reportMs)

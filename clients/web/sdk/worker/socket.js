@@ -1,0 +1,207 @@
+// Owns the WebSocket: drives the connection reducer, frames what leaves, parses what arrives, counts both.
+// Decides nothing about reconnecting (connection.js) and nothing about media (publisher, subscriber).
+
+import { initialConnection, nextTimeout, reduce } from '../connection.js'
+import { defaults } from '../defaults.js'
+import { chunkFrame, encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseMedia, WireError, ZERO_ID } from '../wire.js'
+
+/**
+ * @typedef {import('../connection.js').ConnectionEvent} ConnectionEvent
+ * @typedef {import('../connection.js').ConnectionState} ConnectionState
+ * @typedef {object} SocketHandlers
+ * @property {(state: ConnectionState, code: number | undefined, message: string) => void} onState
+ * @property {(type: number, id: string, message: any) => void} onControl
+ * @property {(media: import('../wire.js').Media) => void} onMedia
+ * @property {(type: number, id: string, payload: Uint8Array) => void} onV1
+ */
+
+const V1_TYPES = new Set([FrameType.AUDIO, FrameType.SCREEN_SHARE, FrameType.SCREEN_SHARE_STOP, FrameType.SCREEN_SHARE_START])
+
+export class Socket {
+  #connection = initialConnection()
+  /** @type {WebSocket | null} */
+  #webSocket = null
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer
+  #target = { url: '', room: '', name: '' }
+  #handlers
+  id = ZERO_ID
+  rttMs = 0
+  counters = {
+    reconnects: 0, sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, malformed: 0, unsent: 0, handlerErrors: 0,
+  }
+
+  /** @param {SocketHandlers} handlers */
+  constructor(handlers) {
+    this.#handlers = handlers
+  }
+
+  get connected() {
+    return this.#connection.state === 'connected'
+  }
+
+  get state() {
+    return this.#connection.state
+  }
+
+  /** @param {{url: string, room: string, name: string}} target */
+  connect(target) {
+    this.#target = target
+    this.#handle({ type: 'connect', now: performance.now(), random: Math.random() })
+  }
+
+  disconnect() {
+    this.#handle({ type: 'disconnect', now: performance.now(), random: Math.random() })
+  }
+
+  /** The browser says the network is back: no reason to wait for the next retry. */
+  online() {
+    this.#handle({ type: 'online', now: performance.now(), random: Math.random() })
+  }
+
+  /** @param {number} type @param {object} message */
+  sendControl(type, message) {
+    this.#send(encodeControl(type === FrameType.JOIN ? ZERO_ID : this.id, type, message))
+  }
+
+  /** @param {number} type @param {Uint8Array} [payload] */
+  sendFrame(type, payload) {
+    this.#send(encodeFrame(this.id, type, payload))
+  }
+
+  /** @param {Omit<import('../wire.js').CodecFrame, 'id'>} frame @returns {number} bytes sent */
+  sendMedia(frame) {
+    let bytes = 0
+    for (const message of chunkFrame({ ...frame, id: this.id })) {
+      this.#send(message)
+      bytes += message.length
+    }
+    return bytes
+  }
+
+  /** @param {Uint8Array<ArrayBuffer>} bytes */
+  #send(bytes) {
+    if (this.#webSocket?.readyState !== WebSocket.OPEN) {
+      this.counters.unsent++
+      return
+    }
+    this.#webSocket.send(bytes)
+    this.counters.sentMessages++
+    this.counters.sentBytes += bytes.length
+  }
+
+  /** @param {ConnectionEvent} event */
+  #handle(event) {
+    const [next, effects] = reduce(this.#connection, event)
+    this.#connection = next
+    for (const effect of effects) {
+      switch (effect.do) {
+        case 'open':
+          this.#open(effect.generation)
+          break
+        case 'join':
+          this.sendControl(FrameType.JOIN, {
+            hello: { version: 2, features: defaults.features, agent: defaults.agent },
+            room: this.#target.room, name: this.#target.name, ...(effect.resume && { resume: effect.resume }),
+          })
+          break
+        case 'ping':
+          this.sendControl(FrameType.PING, { t: performance.now() })
+          break
+        case 'leave':
+          this.sendControl(FrameType.LEAVE, {})
+          break
+        case 'close':
+          this.#close(effect.code)
+          break
+        case 'state':
+          if (effect.state === 'reconnecting') this.counters.reconnects++
+          this.#handlers.onState(effect.state, effect.code, effect.message ?? '')
+          break
+      }
+    }
+    clearTimeout(this.#timer)
+    const due = nextTimeout(this.#connection)
+    if (due === null) return
+    const tick = () => this.#handle({ type: 'tick', now: performance.now(), random: Math.random() })
+    this.#timer = setTimeout(tick, Math.max(0, due - performance.now()))
+  }
+
+  /** @param {number} generation */
+  #open(generation) {
+    this.#close(4000)
+    const webSocket = new WebSocket(this.#target.url, 'pulse.v2')
+    webSocket.binaryType = 'arraybuffer'
+    webSocket.onopen = () => this.#handle({ type: 'opened', now: performance.now(), generation })
+    webSocket.onclose = ({ code, reason }) => {
+      this.#handle({ type: 'closed', now: performance.now(), random: Math.random(), generation, code, reason })
+    }
+    webSocket.onmessage = ({ data }) => this.#onMessage(generation, data)
+    this.#webSocket = webSocket
+  }
+
+  /** @param {number} code */
+  #close(code) {
+    const webSocket = this.#webSocket
+    if (!webSocket) return
+    this.#webSocket = null
+    webSocket.onopen = webSocket.onclose = webSocket.onmessage = null
+    webSocket.close(code)
+  }
+
+  /** @param {number} generation @param {unknown} data */
+  #onMessage(generation, data) {
+    if (generation !== this.#connection.generation || !(data instanceof ArrayBuffer)) return
+    const bytes = new Uint8Array(data)
+    this.counters.receivedMessages++
+    this.counters.receivedBytes += bytes.length
+    this.#connection = reduce(this.#connection, { type: 'received', now: performance.now(), generation })[0]
+    try {
+      if (bytes[36] === FrameType.MEDIA) {
+        this.#handlers.onMedia(parseMedia(bytes))
+        return
+      }
+      const { id, type, payload } = parseFrame(bytes)
+      if (V1_TYPES.has(/** @type {any} */ (type))) this.#handlers.onV1(type, id, payload)
+      else this.#onControl(generation, type, id, payload)
+    } catch (error) {
+      if (error instanceof WireError) this.counters.malformed++
+      else {
+        // One bad frame must not end the call; the cause stays visible in the console.
+        this.counters.handlerErrors++
+        console.error(error)
+      }
+    }
+  }
+
+  /** @param {number} generation @param {number} type @param {string} id @param {Uint8Array} payload */
+  #onControl(generation, type, id, payload) {
+    const now = performance.now()
+    const message = parseControl(type, payload)
+    switch (type) {
+      case FrameType.WELCOME:
+        this.id = message.id
+        this.#handlers.onControl(type, id, message)
+        this.#handle({ type: 'welcome', now, generation, resume: message.resume, epoch: message.roster.epoch })
+        return
+      case FrameType.ROSTER:
+        this.#handle({ type: 'roster', now, generation, epoch: message.epoch, random: Math.random() })
+        if (generation === this.#connection.generation) this.#handlers.onControl(type, id, message)
+        return
+      case FrameType.PING:
+        this.sendControl(FrameType.PONG, { t: message.t })
+        return
+      case FrameType.PONG: {
+        const sample = Math.max(0, now - message.t)
+        this.rttMs = this.rttMs ? this.rttMs * 0.8 + sample * 0.2 : sample
+        return
+      }
+      case FrameType.ERROR:
+        if (message.ends) this.#handle({ type: 'error', now, generation, code: message.code, message: message.message })
+        this.#handlers.onControl(type, id, message)
+        return
+      default:
+        this.#handlers.onControl(type, id, message)
+    }
+  }
+}
