@@ -1,1 +1,249 @@
-//! Placeholder.
+//! An edge node: it terminates browsers near them and forwards frames between the members of a room.
+//!
+//! [`Edge::start`] is what `main` and the tests call. The way of a frame: [`listener`] accepts,
+//! [`http`] upgrades, [`session`] parses and checks, [`room`] decides who gets it, [`outbox`] queues
+//! it for each, and the session's writer sends it.
+
+mod ack;
+mod budget;
+mod clock;
+pub mod config;
+mod http;
+mod images;
+mod limits;
+mod listener;
+mod metrics;
+mod outbox;
+mod random;
+mod room;
+mod rooms;
+mod session;
+pub mod tls;
+mod web;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use pulse_core::{
+    handle::{CoreError, CoreHandle},
+    membership::{EdgeId, Incarnation},
+};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use crate::config::Config;
+use crate::{
+    http::HttpContext, limits::DRAIN_TIMEOUT, listener::Acceptor, room::RoomContext, rooms::Rooms,
+    session::SessionContext,
+};
+
+/// An edge cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address is taken or not of this machine.
+    #[error("cannot listen on {address}: {reason}. Choose another with {flag}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        reason: io::Error,
+        /// What to change.
+        flag: &'static str,
+    },
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    /// Core.
+    #[error("core did not start: {0}")]
+    Core(#[from] CoreError),
+}
+
+/// A running edge.
+#[derive(Debug)]
+pub struct Edge {
+    clients: SocketAddr,
+    ops: SocketAddr,
+    tls: bool,
+    rooms: Rooms,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Edge {
+    /// Starts everything; returns once clients can connect.
+    ///
+    /// # Errors
+    /// [`StartError`], with what to do.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let tls = tls::acceptor(&config)?;
+        let listeners = listen(&config).await?;
+        let ops = bind(config.ops_addr, "--ops-addr").await?;
+        let prometheus = recorder();
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+
+        let incarnation = Incarnation(clock::wall_ms());
+        let core = CoreHandle::embed(incarnation.0, &tasks, stop.clone());
+        let edge = EdgeId::new(&config.edge_id);
+        let mut views = core.register(edge.clone(), incarnation)?;
+        let max_participants = usize::from(config.max_participants);
+        let context = RoomContext {
+            edge,
+            incarnation,
+            core,
+            max_participants,
+        };
+        let rooms = Rooms::new(context, tasks.clone());
+        let viewed = rooms.clone();
+        tasks.spawn(async move {
+            while let Some(view) = views.recv().await {
+                viewed.on_view(&view);
+            }
+        });
+
+        let context = HttpContext {
+            sessions: SessionContext {
+                rooms: rooms.clone(),
+                images: Arc::default(),
+                connections: Arc::new(AtomicU64::new(1)),
+            },
+            allow_origin: config.allow_origin.clone().into(),
+        };
+        let acceptor = Acceptor {
+            routes: http::client_routes(context),
+            tls,
+            slots: Arc::new(Semaphore::new(config.max_connections)),
+            tasks: tasks.clone(),
+            stop: stop.clone(),
+        };
+        let (clients_at, ops_at) = (local(listeners.first())?, local(Some(&ops))?);
+        for listener in listeners {
+            tasks.spawn(acceptor.clone().run(listener));
+        }
+        let operators = Acceptor {
+            routes: http::ops_routes(prometheus),
+            tls: None,
+            slots: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
+            ..acceptor
+        };
+        tasks.spawn(operators.run(ops));
+        let tls = config.is_tls();
+        tracing::info!(clients = %clients_at, ops = %ops_at, tls, "ready");
+        Ok(Self {
+            clients: clients_at,
+            ops: ops_at,
+            tls,
+            rooms,
+            tasks,
+            stop,
+        })
+    }
+
+    /// Where clients connect.
+    pub const fn client_addr(&self) -> SocketAddr {
+        self.clients
+    }
+
+    /// Where operators look.
+    pub const fn ops_addr(&self) -> SocketAddr {
+        self.ops
+    }
+
+    /// A page to open: a room of its own, whose name nobody guesses.
+    pub fn invitation(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = match self.clients.ip() {
+            ip if ip.is_loopback() || ip.is_unspecified() => "localhost".to_owned(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            std::net::IpAddr::V4(ip) => ip.to_string(),
+        };
+        format!(
+            "{scheme}://{host}:{}/#{}",
+            self.clients.port(),
+            random::room_name()
+        )
+    }
+
+    /// Stops accepting, tells every client why, and waits until they are gone, but not for long.
+    pub async fn shut_down(self) {
+        tracing::info!("stopping");
+        self.stop.cancel();
+        self.rooms.shut_down().await;
+        self.tasks.close();
+        if timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::info!("some connections did not end in time");
+        }
+    }
+}
+
+/// Operators' connections at once: a few scrapers.
+const OPS_CONNECTIONS: usize = 64;
+
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|reason| StartError::Listen {
+            address,
+            reason,
+            flag,
+        })
+}
+
+fn local(listener: Option<&TcpListener>) -> Result<SocketAddr, StartError> {
+    let address = SocketAddr::from(([0, 0, 0, 0], 0));
+    let flag = "--listen";
+    listener
+        .map_or_else(
+            || Err(io::ErrorKind::AddrNotAvailable.into()),
+            TcpListener::local_addr,
+        )
+        .map_err(|reason| StartError::Listen {
+            address,
+            reason,
+            flag,
+        })
+}
+
+/// The clients' listeners: both loopback addresses share one port, and a machine may lack IPv6.
+async fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for mut address in config.listen.addresses() {
+        if let Some(first) = listeners.first() {
+            address.set_port(local(Some(first))?.port());
+        }
+        match bind(address, "--listen").await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if listeners.is_empty() => return Err(error),
+            Err(error) => tracing::info!(%error, "going on without it"),
+        }
+    }
+    Ok(listeners)
+}
+
+/// The process has one recorder, however many edges a test starts in it.
+fn recorder() -> PrometheusHandle {
+    use std::sync::OnceLock;
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER
+        .get_or_init(|| {
+            let recorder = PrometheusBuilder::new()
+                .set_buckets(&[
+                    0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1,
+                ])
+                .map_or_else(
+                    |_| PrometheusBuilder::new().build_recorder(),
+                    PrometheusBuilder::build_recorder,
+                );
+            let handle = recorder.handle();
+            // Whoever embeds an edge may have a recorder of its own; that one counts then.
+            if ::metrics::set_global_recorder(recorder).is_ok() {
+                metrics::describe();
+            }
+            handle
+        })
+        .clone()
+}

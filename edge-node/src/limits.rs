@@ -1,0 +1,86 @@
+//! Every bound inside an edge, with its arithmetic. What the wire bounds is in `pulse_proto::limits`.
+
+use std::time::Duration;
+
+/// Inputs a room may be behind: at 1,000 frames a second, one second. Media beyond is dropped and
+/// counted; control waits, which holds up its sender alone.
+pub(crate) const ROOM_INBOX: usize = 1_024;
+
+/// Inputs a room handles before it lets others run.
+pub(crate) const ROOM_BATCH: usize = 64;
+
+/// Control messages that may wait for one receiver. A roster change is the most frequent: 256 of them
+/// is a whole room joining at once.
+pub(crate) const MAX_CONTROL_MESSAGES: usize = 512;
+
+/// Bytes of them, beside one that may be longer (a welcome, an image for a v1 member).
+pub(crate) const MAX_CONTROL_BYTES: usize = 512 * 1024;
+
+/// Audio older than this is of no use to a conversation.
+pub(crate) const MAX_AUDIO_AGE: Duration = Duration::from_millis(200);
+
+/// 200 ms of 16 speakers at 50 packets of 180 bytes a second.
+pub(crate) const MAX_AUDIO_BYTES: usize = 32 * 1024;
+
+/// Video older than this is dropped to the next keyframe.
+pub(crate) const MAX_VIDEO_AGE: Duration = Duration::from_millis(500);
+
+/// One screen keyframe and what follows it; with audio's 32 KiB and a batch of 16 KiB a stalled
+/// receiver holds less than 256 KiB.
+pub(crate) const MAX_VIDEO_BYTES: usize = 192 * 1024;
+
+/// v1 audio messages (33 KB, 372 ms each) that may wait for one receiver.
+pub(crate) const MAX_V1_AUDIO_MESSAGES: usize = 3;
+
+/// How often a receiver that can decode nothing of a track is offered its cache and a keyframe asked.
+pub(crate) const STARVED_RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes handed to a socket between two looks at the lanes: 32 ms at 4 Mbit/s.
+pub(crate) const WRITE_BATCH: usize = 16 * 1024;
+
+/// A flush that makes no progress for this long ends the connection.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Unsent bytes the kernel may hold for one receiver (TCP_NOTSENT_LOWAT): what it holds can no longer
+/// be dropped.
+pub(crate) const NOTSENT_LOWAT: u32 = 16 * 1024;
+
+/// The read buffer of one WebSocket. Most messages are below 1,000 bytes.
+pub(crate) const READ_BUFFER: usize = 8 * 1024;
+
+/// Time for TLS, and for the head of an HTTP request.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The clients have this long to take their close frames at shutdown.
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often v1 connections are pinged: twice within `IDLE_TIMEOUT`.
+pub(crate) const V1_PING_INTERVAL: Duration = Duration::from_secs(4);
+
+/// Media bytes a second of one publisher: screen at 8 Mbit/s, camera at 4, v1 PCM at 0.7, and as
+/// much again.
+pub(crate) const MEDIA_BYTES_PER_SECOND: f64 = 3_000_000.0;
+
+/// What it may send at once: a v1 share chunk and a keyframe.
+pub(crate) const MEDIA_BYTES_BURST: f64 = 4_000_000.0;
+
+/// Control messages a second of one client, and at once.
+pub(crate) const CONTROL_PER_SECOND: f64 = 20.0;
+/// Joining with 16 tracks and a few keyframe requests for each of 40 others.
+pub(crate) const CONTROL_BURST: f64 = 150.0;
+
+/// Chat images a second of one client, and at once.
+pub(crate) const IMAGES_PER_SECOND: f64 = 0.5;
+/// A handful pasted in a row.
+pub(crate) const IMAGES_BURST: f64 = 5.0;
+
+/// Bytes of chat images that a room keeps.
+pub(crate) const MAX_ROOM_IMAGES: usize = 16 * 1024 * 1024;
+
+/// A late joiner's cache, per track: time since the last keyframe, and bytes.
+pub(crate) const MAX_CACHE_AGE: Duration = Duration::from_secs(5);
+/// Two of the largest codec frames.
+pub(crate) const MAX_CACHE_BYTES: usize = 2 * 1024 * 1024;
+
+/// A cache that spans more than this is not played to a late joiner; its keyframe alone is.
+pub(crate) const CACHE_PLAY: Duration = Duration::from_millis(500);

@@ -1,0 +1,154 @@
+//! Every metric of an edge: its name, its help, and the function that counts it. No label holds a
+//! participant, a room or an address.
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use pulse_proto::{ErrorCode, FrameType};
+
+use crate::outbox::Cause;
+
+/// Describes every metric; the README lists the same.
+pub(crate) fn describe() {
+    describe_gauge!("pulse_connections", "Open client connections, by protocol.");
+    describe_gauge!("pulse_rooms", "Rooms with somebody in them.");
+    describe_gauge!(
+        "pulse_participants",
+        "Participants, those who may yet resume included."
+    );
+    describe_gauge!(
+        "pulse_held_bytes",
+        Unit::Bytes,
+        "Bytes that wait for receivers, all together."
+    );
+    describe_counter!("pulse_joins_total", "Joins, by protocol and outcome.");
+    describe_counter!(
+        "pulse_frames_received_total",
+        "Frames from clients, by type."
+    );
+    describe_counter!(
+        "pulse_received_bytes_total",
+        Unit::Bytes,
+        "Bytes of frames from clients."
+    );
+    describe_counter!(
+        "pulse_frames_sent_total",
+        "Frames handed to client sockets."
+    );
+    describe_counter!(
+        "pulse_sent_bytes_total",
+        Unit::Bytes,
+        "Bytes handed to client sockets."
+    );
+    describe_counter!(
+        "pulse_dropped_total",
+        "What was dropped, by queue and cause."
+    );
+    describe_counter!(
+        "pulse_errors_total",
+        "What clients were refused, by error name."
+    );
+    describe_counter!(
+        "pulse_closed_total",
+        "Connections that this edge ended, by error name."
+    );
+    describe_counter!(
+        "pulse_keyframe_requests_total",
+        "Keyframe requests sent to publishers."
+    );
+    describe_counter!(
+        "pulse_http_refused_total",
+        "Connections refused before HTTP, by cause."
+    );
+    describe_counter!("pulse_core_views_total", "Room views received from core.");
+    describe_histogram!(
+        "pulse_forward_seconds",
+        Unit::Seconds,
+        "Time from reading a media frame to queueing it for its receivers."
+    );
+}
+
+/// A connection opened (1) or closed (-1).
+pub(crate) fn connections(protocol: &'static str, change: f64) {
+    gauge!("pulse_connections", "protocol" => protocol).increment(change);
+}
+
+/// A room began (1) or ended (-1).
+pub(crate) fn rooms(change: f64) {
+    gauge!("pulse_rooms").increment(change);
+}
+
+/// Participants came or went.
+pub(crate) fn participants(change: f64) {
+    gauge!("pulse_participants").increment(change);
+}
+
+/// So much more or less waits for receivers.
+pub(crate) fn held(change: f64) {
+    gauge!("pulse_held_bytes").increment(change);
+}
+
+/// A join ended so.
+pub(crate) fn joined(protocol: &'static str, outcome: &'static str) {
+    counter!("pulse_joins_total", "protocol" => protocol, "outcome" => outcome).increment(1);
+}
+
+/// A frame arrived.
+pub(crate) fn received(kind: FrameType, bytes: usize) {
+    let label = match kind {
+        FrameType::Media => "media",
+        FrameType::Audio | FrameType::ScreenShare => "v1_media",
+        _ => "control",
+    };
+    counter!("pulse_frames_received_total", "type" => label).increment(1);
+    counter!("pulse_received_bytes_total").increment(bytes as u64);
+}
+
+/// A batch went to a socket.
+pub(crate) fn sent(frames: usize, bytes: usize) {
+    counter!("pulse_frames_sent_total").increment(frames as u64);
+    counter!("pulse_sent_bytes_total").increment(bytes as u64);
+}
+
+/// Something was dropped on its way to a receiver.
+pub(crate) fn dropped(drops: &[(&'static str, Cause, u64)]) {
+    for (queue, cause, count) in drops {
+        counter!("pulse_dropped_total", "queue" => *queue, "cause" => cause.label())
+            .increment(*count);
+    }
+}
+
+/// A media frame was dropped before its room.
+pub(crate) fn inbox_full() {
+    counter!("pulse_dropped_total", "queue" => "room_inbox", "cause" => "full").increment(1);
+}
+
+/// A client was refused something.
+pub(crate) fn error(code: ErrorCode) {
+    counter!("pulse_errors_total", "error" => code.name()).increment(1);
+}
+
+/// This edge ended a connection.
+pub(crate) fn closed(code: ErrorCode) {
+    counter!("pulse_closed_total", "error" => code.name()).increment(1);
+}
+
+/// A keyframe request went out.
+pub(crate) fn keyframe_request() {
+    counter!("pulse_keyframe_requests_total").increment(1);
+}
+
+/// A connection was refused before it spoke HTTP.
+pub(crate) fn refused(cause: &'static str) {
+    counter!("pulse_http_refused_total", "cause" => cause).increment(1);
+}
+
+/// Core told what it holds of a room.
+pub(crate) fn core_view() {
+    counter!("pulse_core_views_total").increment(1);
+}
+
+/// A media frame took so long from its socket to the outboxes.
+pub(crate) fn forwarded(seconds: f64) {
+    histogram!("pulse_forward_seconds").record(seconds);
+}

@@ -1,0 +1,125 @@
+//! The hand-over from a room to the writer of one connection. Whoever pushes never waits; the
+//! writer waits for [`Outbox::ready`]. The rules of what is dropped are in [`lanes`].
+
+mod gate;
+mod lanes;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use pulse_proto::{ErrorCode, Frame, ParticipantId, control::TrackRef};
+use tokio::sync::Notify;
+
+#[cfg(test)]
+pub(crate) use self::gate::header as test_header;
+pub(crate) use self::lanes::{Cause, Class};
+use self::lanes::{Drops, Lanes};
+use crate::{limits::WRITE_BATCH, metrics};
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The client left.
+    Left,
+    /// The edge ends it.
+    Error(ErrorCode),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    lanes: Lanes,
+    ending: Option<Ending>,
+    /// Bytes in the lanes as they were last counted.
+    held: usize,
+}
+
+impl Inner {
+    /// Brings the gauge of held bytes up to date.
+    fn count_held(&mut self) {
+        let held = self.lanes.bytes();
+        if held != self.held {
+            metrics::held(held as f64 - self.held as f64);
+            self.held = held;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        metrics::held(-(self.held as f64));
+    }
+}
+
+/// What waits for one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    inner: Mutex<Inner>,
+    ready: Notify,
+}
+
+impl Outbox {
+    /// Queues a frame by the rules of its class. Too much control ends the connection.
+    pub(crate) fn push(&self, now: Instant, class: Class, frame: &Frame) {
+        let mut drops = Drops::new();
+        let mut inner = self.lock();
+        if inner.ending.is_some() {
+            return;
+        }
+        let was_empty = inner.lanes.is_empty();
+        let overflow = inner.lanes.push(now, class, frame, &mut drops).is_err();
+        inner.count_held();
+        if overflow {
+            inner.ending = Some(Ending::Error(ErrorCode::TooSlow));
+        }
+        let wake = overflow || (was_empty && !inner.lanes.is_empty());
+        drop(inner);
+        metrics::dropped(&drops);
+        if wake {
+            self.ready.notify_one();
+        }
+    }
+
+    /// Ends the connection once what is queued as control has left. The first reason stands.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.lock().ending.get_or_insert(ending);
+        self.ready.notify_one();
+    }
+
+    /// Forgets a track that stopped, or all tracks of somebody who left.
+    pub(crate) fn forget(&self, publisher: ParticipantId, track: Option<u8>) {
+        self.lock().lanes.forget(publisher, track);
+    }
+
+    /// Moves what leaves next into `batch`; an ending is told once nothing else is left, or at once
+    /// if the receiver was too slow.
+    pub(crate) fn take(&self, now: Instant, batch: &mut Vec<Bytes>) -> Option<Ending> {
+        let mut drops = Drops::new();
+        let mut inner = self.lock();
+        let ending = inner.ending;
+        if ending != Some(Ending::Error(ErrorCode::TooSlow)) {
+            inner.lanes.take(now, WRITE_BATCH, batch, &mut drops);
+            inner.count_held();
+        }
+        drop(inner);
+        metrics::dropped(&drops);
+        if batch.is_empty() { ending } else { None }
+    }
+
+    /// Tracks of which the receiver can decode nothing; see [`Lanes::starved`].
+    pub(crate) fn starved(&self, now: Instant) -> Vec<TrackRef> {
+        self.lock().lanes.starved(now)
+    }
+
+    /// Waits until there may be something to take.
+    pub(crate) async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The lanes are consistent between statements; a panic elsewhere must not silence others.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,610 @@
+//! What waits for one receiver, in lanes, with a bound and a drop rule each. Pure: time is an
+//! argument. Control is never dropped; audio drops the oldest; video drops what nothing depends on
+//! first, then to the next keyframe; a v1 share drops to its next cluster.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use pulse_proto::{
+    Frame, FrameType, ParticipantId,
+    control::TrackRef,
+    limits::{FRAME_HEADER, MAX_V1_AUDIO, MAX_V1_SHARE_CHUNK},
+    media::MediaHeader,
+};
+
+use super::gate::{DependencyGate, Verdict};
+use crate::limits::{
+    MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES, MAX_V1_AUDIO_MESSAGES,
+    MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
+};
+
+/// How a frame is treated on its way to one receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Never dropped; too much of it ends the connection.
+    Control,
+    /// A chunk of an audio track.
+    Audio,
+    /// A chunk of a video track.
+    Video(MediaHeader),
+    /// PCM of or for a v1 member.
+    V1Audio,
+    /// A share chunk of or for a v1 member, and where in its payload a cluster begins.
+    V1Share {
+        /// Offset in the payload.
+        cluster_at: Option<usize>,
+    },
+}
+
+/// Why something was dropped: the `cause` label of its counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Cause {
+    /// Over the lane's bytes or messages.
+    Full,
+    /// It waited too long.
+    Late,
+    /// What it needs was dropped.
+    Undecodable,
+}
+
+impl Cause {
+    /// The label.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Late => "late",
+            Self::Undecodable => "undecodable",
+        }
+    }
+}
+
+/// What a push or a take dropped, to be counted.
+pub(crate) type Drops = Vec<(&'static str, Cause, u64)>;
+
+/// The control lane is full: its receiver cannot keep up with what must not be lost.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Overflow;
+
+#[derive(Debug)]
+struct Queued {
+    bytes: Bytes,
+    at: Instant,
+}
+
+#[derive(Debug)]
+struct QueuedChunk {
+    key: LayerKey,
+    header: MediaHeader,
+    bytes: Bytes,
+    at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct LayerKey {
+    publisher: ParticipantId,
+    track: u8,
+    spatial: u8,
+}
+
+#[derive(Debug, Default)]
+struct Layer {
+    gate: DependencyGate,
+    /// The frame of which a chunk has left already.
+    begun: Option<u32>,
+    asked_at: Option<Instant>,
+}
+
+/// All that waits for one receiver.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes {
+    control: VecDeque<Bytes>,
+    control_bytes: usize,
+    audio: VecDeque<Queued>,
+    audio_bytes: usize,
+    v1_audio: VecDeque<Queued>,
+    video: VecDeque<QueuedChunk>,
+    video_bytes: usize,
+    layers: HashMap<LayerKey, Layer>,
+    share: VecDeque<Bytes>,
+    share_bytes: usize,
+    /// Share chunks were dropped: the next one that leaves begins at a cluster.
+    share_cut: bool,
+}
+
+impl Lanes {
+    /// Queues a frame, or drops by the rule of its lane.
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        class: Class,
+        frame: &Frame,
+        drops: &mut Drops,
+    ) -> Result<(), Overflow> {
+        match class {
+            Class::Control => return self.push_control(frame),
+            Class::Audio => self.push_audio(now, frame, drops),
+            Class::Video(header) => self.push_video(now, header, frame, drops),
+            Class::V1Audio => {
+                self.v1_audio.push_back(Queued {
+                    bytes: frame.bytes().clone(),
+                    at: now,
+                });
+                if self.v1_audio.len() > MAX_V1_AUDIO_MESSAGES {
+                    self.v1_audio.pop_front();
+                    drops.push(("v1_audio", Cause::Full, 1));
+                }
+            }
+            Class::V1Share { cluster_at } => self.push_share(cluster_at, frame, drops),
+        }
+        Ok(())
+    }
+
+    /// Moves what leaves next into `batch`: at most `budget` bytes, but at least one message.
+    pub(crate) fn take(
+        &mut self,
+        now: Instant,
+        budget: usize,
+        batch: &mut Vec<Bytes>,
+        drops: &mut Drops,
+    ) {
+        self.expire(now, drops);
+        let mut left = budget;
+        let mut fits = |bytes: &Bytes, batch: &Vec<Bytes>| {
+            let fits = batch.is_empty() || bytes.len() <= left;
+            left = left.saturating_sub(bytes.len());
+            fits
+        };
+        while let Some(bytes) = self.control.pop_front_if(|bytes| fits(bytes, batch)) {
+            self.control_bytes -= bytes.len();
+            batch.push(bytes);
+        }
+        if self.control.is_empty() {
+            while let Some(item) = self.audio.pop_front_if(|item| fits(&item.bytes, batch)) {
+                self.audio_bytes -= item.bytes.len();
+                batch.push(item.bytes);
+            }
+        }
+        if self.control.is_empty() && self.audio.is_empty() {
+            while let Some(item) = self.v1_audio.pop_front_if(|item| fits(&item.bytes, batch)) {
+                batch.push(item.bytes);
+            }
+            while let Some(item) = self.video.pop_front_if(|item| fits(&item.bytes, batch)) {
+                self.video_bytes -= item.bytes.len();
+                self.layers.entry(item.key).or_default().begun = Some(item.header.sequence);
+                batch.push(item.bytes);
+            }
+            while let Some(bytes) = self.share.pop_front_if(|bytes| fits(bytes, batch)) {
+                self.share_bytes -= bytes.len();
+                batch.push(bytes);
+            }
+        }
+    }
+
+    /// Video tracks of which the receiver can decode nothing until a keyframe comes; each is
+    /// named once in a while until it does.
+    pub(crate) fn starved(&mut self, now: Instant) -> Vec<TrackRef> {
+        let mut tracks = Vec::new();
+        for (key, layer) in &mut self.layers {
+            let due = layer
+                .asked_at
+                .is_none_or(|at| now.duration_since(at) >= STARVED_RETRY);
+            if layer.gate.starved() && due {
+                layer.asked_at = Some(now);
+                tracks.push(TrackRef {
+                    participant: key.publisher,
+                    track: key.track,
+                });
+            }
+        }
+        tracks
+    }
+
+    /// Forgets what it knows of a track that stopped, or of all of somebody who left.
+    pub(crate) fn forget(&mut self, publisher: ParticipantId, track: Option<u8>) {
+        let gone =
+            |key: &LayerKey| key.publisher == publisher && track.is_none_or(|t| t == key.track);
+        self.layers.retain(|key, _| !gone(key));
+        self.video.retain(|item| !gone(&item.key));
+        self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.control.is_empty()
+            && self.audio.is_empty()
+            && self.v1_audio.is_empty()
+            && self.video.is_empty()
+            && self.share.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        let v1_audio: usize = self.v1_audio.iter().map(|item| item.bytes.len()).sum();
+        self.control_bytes + self.audio_bytes + v1_audio + self.video_bytes + self.share_bytes
+    }
+
+    fn push_control(&mut self, frame: &Frame) -> Result<(), Overflow> {
+        if self.control.len() >= MAX_CONTROL_MESSAGES || self.control_bytes > MAX_CONTROL_BYTES {
+            return Err(Overflow);
+        }
+        self.control_bytes += frame.len();
+        self.control.push_back(frame.bytes().clone());
+        Ok(())
+    }
+
+    fn push_audio(&mut self, now: Instant, frame: &Frame, drops: &mut Drops) {
+        self.audio_bytes += frame.len();
+        self.audio.push_back(Queued {
+            bytes: frame.bytes().clone(),
+            at: now,
+        });
+        let full = self.audio_bytes > MAX_AUDIO_BYTES;
+        while self.audio_bytes > MAX_AUDIO_BYTES {
+            let Some(item) = self.audio.pop_front() else {
+                break;
+            };
+            self.audio_bytes -= item.bytes.len();
+            drops.push(("audio", Cause::Full, 1));
+        }
+        if !full {
+            self.expire_audio(now, drops);
+        }
+    }
+
+    fn expire_audio(&mut self, now: Instant, drops: &mut Drops) {
+        let late = |item: &mut Queued| now.saturating_duration_since(item.at) > MAX_AUDIO_AGE;
+        while let Some(item) = self.audio.pop_front_if(late) {
+            self.audio_bytes -= item.bytes.len();
+            drops.push(("audio", Cause::Late, 1));
+        }
+    }
+
+    fn expire(&mut self, now: Instant, drops: &mut Drops) {
+        self.expire_audio(now, drops);
+        let v1_late = |item: &mut Queued| now.saturating_duration_since(item.at) > V1_AUDIO_AGE;
+        while self.v1_audio.pop_front_if(v1_late).is_some() {
+            drops.push(("v1_audio", Cause::Late, 1));
+        }
+        if self.video.front().is_some_and(|item| late_video(now, item)) {
+            self.shed_video(now, Cause::Late, drops);
+        }
+    }
+
+    fn push_video(&mut self, now: Instant, header: MediaHeader, frame: &Frame, drops: &mut Drops) {
+        let key = LayerKey {
+            publisher: frame.sender(),
+            track: header.track,
+            spatial: header.spatial,
+        };
+        match self.layers.entry(key).or_default().gate.judge(&header) {
+            Verdict::Admit => {}
+            Verdict::Undecodable => return drops.push(("video", Cause::Undecodable, 1)),
+            Verdict::Past => return,
+        }
+        self.video_bytes += frame.len();
+        self.video.push_back(QueuedChunk {
+            key,
+            header,
+            bytes: frame.bytes().clone(),
+            at: now,
+        });
+        if self.video_bytes > MAX_VIDEO_BYTES {
+            self.shed_video(now, Cause::Full, drops);
+        } else if self.video.front().is_some_and(|item| late_video(now, item)) {
+            self.shed_video(now, Cause::Late, drops);
+        }
+    }
+
+    /// Drops frames nothing depends on, then upper temporal layers, then whole layers, the largest
+    /// first, until the lane is within its bounds. A frame that has begun to leave stays while
+    /// anything else can go.
+    fn shed_video(&mut self, now: Instant, cause: Cause, drops: &mut Drops) {
+        self.drop_video(cause, drops, |item, begun| {
+            item.header.discardable && !begun
+        });
+        if self.video_within_bounds(now) {
+            return;
+        }
+        self.drop_video(cause, drops, |item, begun| {
+            item.header.temporal > 0 && !begun
+        });
+        while !self.video_within_bounds(now) {
+            let Some(victim) = self.largest_layer() else {
+                return;
+            };
+            if self.drop_video(cause, drops, |item, begun| item.key == victim && !begun) == 0 {
+                self.drop_video(cause, drops, |item, _| item.key == victim);
+            }
+        }
+    }
+
+    fn video_within_bounds(&self, now: Instant) -> bool {
+        self.video_bytes <= MAX_VIDEO_BYTES
+            && !self.video.front().is_some_and(|item| late_video(now, item))
+    }
+
+    fn largest_layer(&self) -> Option<LayerKey> {
+        let mut bytes: HashMap<LayerKey, usize> = HashMap::new();
+        for item in &self.video {
+            *bytes.entry(item.key).or_default() += item.bytes.len();
+        }
+        bytes
+            .into_iter()
+            .max_by_key(|(_, bytes)| *bytes)
+            .map(|(key, _)| key)
+    }
+
+    /// Drops the chosen chunks; `chosen` is told whether a chunk's frame has begun to leave.
+    fn drop_video(
+        &mut self,
+        cause: Cause,
+        drops: &mut Drops,
+        chosen: impl Fn(&QueuedChunk, bool) -> bool,
+    ) -> u64 {
+        let layers = &mut self.layers;
+        let (mut dropped, mut bytes) = (0, 0);
+        self.video.retain(|item| {
+            let layer = layers.entry(item.key).or_default();
+            if !chosen(item, layer.begun == Some(item.header.sequence)) {
+                return true;
+            }
+            layer.gate.forget(&item.header);
+            dropped += 1;
+            bytes += item.bytes.len();
+            false
+        });
+        self.video_bytes -= bytes;
+        if dropped > 0 {
+            drops.push(("video", cause, dropped));
+        }
+        dropped
+    }
+
+    fn push_share(&mut self, cluster_at: Option<usize>, frame: &Frame, drops: &mut Drops) {
+        if frame.kind() != FrameType::ScreenShare {
+            // START and STOP begin anew; what is older is of no use.
+            if !self.share.is_empty() {
+                drops.push(("v1_share", Cause::Full, self.share.len() as u64));
+            }
+            self.share.clear();
+            self.share_bytes = 0;
+            self.share_cut = false;
+        } else if self.share_bytes + frame.len() > MAX_V1_SHARE_CHUNK + FRAME_HEADER {
+            drops.push(("v1_share", Cause::Full, self.share.len() as u64));
+            self.share.clear();
+            self.share_bytes = 0;
+            self.share_cut = true;
+        }
+        let bytes = if self.share_cut && frame.kind() == FrameType::ScreenShare {
+            let Some(cluster) = cluster_at.and_then(|at| frame.payload().get(at..)) else {
+                return drops.push(("v1_share", Cause::Undecodable, 1));
+            };
+            self.share_cut = false;
+            Frame::new(frame.sender(), FrameType::ScreenShare, cluster)
+                .bytes()
+                .clone()
+        } else {
+            frame.bytes().clone()
+        };
+        self.share_bytes += bytes.len();
+        self.share.push_back(bytes);
+    }
+}
+
+/// A v1 message holds 372 ms: one that waited for two more of them is stale.
+const V1_AUDIO_AGE: Duration = Duration::from_millis(750);
+
+const _: () = assert!(MAX_V1_AUDIO_MESSAGES * MAX_V1_AUDIO <= 256 * 1024);
+
+fn late_video(now: Instant, item: &QueuedChunk) -> bool {
+    now.saturating_duration_since(item.at) > MAX_VIDEO_AGE
+}
+
+#[cfg(test)]
+mod tests {
+    use pulse_proto::{id::ParticipantId, media};
+
+    use super::*;
+    use crate::outbox::gate::header;
+
+    const ALICE: ParticipantId = ParticipantId::ZERO;
+
+    fn video(sequence: u32, reference: u8, temporal: u8, bytes: usize) -> Vec<(Class, Frame)> {
+        media::chunks(
+            ALICE,
+            header(sequence, reference, temporal),
+            &vec![0; bytes],
+        )
+        .unwrap()
+        .map(|frame| (Class::Video(MediaHeader::parse(&frame).unwrap()), frame))
+        .collect()
+    }
+
+    fn sequences(batch: &[Bytes]) -> Vec<u32> {
+        let mut sequences: Vec<u32> = batch
+            .iter()
+            .map(|bytes| {
+                MediaHeader::parse(&Frame::parse(bytes.clone()).unwrap())
+                    .unwrap()
+                    .sequence
+            })
+            .collect();
+        sequences.dedup();
+        sequences
+    }
+
+    struct Rig {
+        lanes: Lanes,
+        now: Instant,
+        drops: Drops,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let now = tokio::time::Instant::now().into_std();
+            Self {
+                lanes: Lanes::default(),
+                now,
+                drops: Vec::new(),
+            }
+        }
+
+        fn push(&mut self, frames: Vec<(Class, Frame)>) {
+            for (class, frame) in frames {
+                self.lanes
+                    .push(self.now, class, &frame, &mut self.drops)
+                    .unwrap();
+            }
+        }
+
+        fn take(&mut self, budget: usize) -> Vec<Bytes> {
+            let mut batch = Vec::new();
+            self.lanes
+                .take(self.now, budget, &mut batch, &mut self.drops);
+            batch
+        }
+
+        fn wait(&mut self, ms: u64) {
+            self.now += Duration::from_millis(ms);
+        }
+
+        fn audio(&mut self) {
+            let frame = Frame::new(ALICE, FrameType::Media, &[0; 120]);
+            self.push(vec![(Class::Audio, frame)]);
+        }
+    }
+
+    #[test]
+    fn audio_leaves_before_video_and_control_before_both() {
+        let mut rig = Rig::new();
+        rig.push(video(0, 0, 0, 100));
+        rig.audio();
+        rig.push(vec![(
+            Class::Control,
+            Frame::new(ALICE, FrameType::Pong, b"{}"),
+        )]);
+        let kinds: Vec<u8> = rig.take(usize::MAX).iter().map(|b| b[36]).collect();
+        assert_eq!(
+            kinds,
+            [FrameType::Pong, FrameType::Media, FrameType::Media].map(|k| k.number())
+        );
+        assert!(rig.lanes.is_empty());
+        assert_eq!(rig.lanes.bytes(), 0);
+    }
+
+    #[test]
+    fn a_stalled_receiver_holds_little_and_hears_only_what_is_fresh() {
+        let mut rig = Rig::new();
+        rig.push(video(0, 0, 0, 40_000));
+        for step in 1..500 {
+            rig.push(video(step, 1, 0, 8_000));
+            rig.audio();
+            rig.wait(20);
+            assert!(rig.lanes.bytes() <= 256 * 1024);
+        }
+        let batch = rig.take(usize::MAX);
+        assert!(
+            batch.len() <= 11,
+            "at most 200 ms of audio, no stale video: {}",
+            batch.len()
+        );
+        assert_eq!(
+            rig.lanes.starved(rig.now),
+            vec![TrackRef {
+                participant: ALICE,
+                track: 1
+            }]
+        );
+        assert!(
+            rig.lanes.starved(rig.now).is_empty(),
+            "asked once in a while only"
+        );
+        rig.push(video(501, 1, 0, 100));
+        assert!(
+            rig.take(usize::MAX).is_empty(),
+            "nothing that cannot be decoded"
+        );
+        rig.push(video(502, 0, 0, 100));
+        rig.push(video(503, 1, 0, 100));
+        assert_eq!(sequences(&rig.take(usize::MAX)), [502, 503]);
+        rig.wait(5_000);
+        assert!(rig.lanes.starved(rig.now).is_empty());
+    }
+
+    #[test]
+    fn upper_layers_go_first() {
+        let mut rig = Rig::new();
+        rig.push(video(0, 0, 0, MAX_VIDEO_BYTES / 2));
+        rig.push(video(1, 1, 2, MAX_VIDEO_BYTES / 4));
+        rig.push(video(2, 2, 1, MAX_VIDEO_BYTES / 8));
+        rig.push(video(3, 1, 2, MAX_VIDEO_BYTES / 4));
+        assert_eq!(sequences(&rig.take(usize::MAX)), [0, 2]);
+        assert!(rig.lanes.starved(rig.now).is_empty());
+    }
+
+    #[test]
+    fn a_frame_that_has_begun_is_finished() {
+        let mut rig = Rig::new();
+        rig.push(video(0, 0, 0, 5_000));
+        assert_eq!(rig.take(1_000).len(), 1);
+        rig.push(video(1, 1, 0, MAX_VIDEO_BYTES));
+        assert_eq!(sequences(&rig.take(usize::MAX)), [0]);
+    }
+
+    #[test]
+    fn a_large_frame_of_one_track_spares_the_others() {
+        let mut rig = Rig::new();
+        let bob = ParticipantId::from_random([1; 16]);
+        let small: Vec<_> = media::chunks(bob, header(0, 0, 0), &[0; 2_000])
+            .unwrap()
+            .map(|frame| (Class::Video(MediaHeader::parse(&frame).unwrap()), frame))
+            .collect();
+        rig.push(small);
+        rig.push(video(0, 0, 0, MAX_VIDEO_BYTES));
+        let batch = rig.take(usize::MAX);
+        assert_eq!(batch.len(), 3);
+        assert!(batch.iter().all(|bytes| &bytes[..36] == bob.as_bytes()));
+    }
+
+    #[test]
+    fn control_overflows_instead_of_being_dropped() {
+        let mut lanes = Lanes::default();
+        let now = tokio::time::Instant::now().into_std();
+        let frame = Frame::new(ALICE, FrameType::Roster, &[b' '; 1_000]);
+        let mut drops = Vec::new();
+        let pushed = (0..10_000)
+            .take_while(|_| lanes.push(now, Class::Control, &frame, &mut drops).is_ok())
+            .count();
+        assert!((10..=MAX_CONTROL_MESSAGES).contains(&pushed));
+        assert!(drops.is_empty());
+    }
+
+    #[test]
+    fn a_share_goes_on_at_a_cluster() {
+        /// Two of them fit the lane, three do not.
+        const HALF: usize = MAX_V1_SHARE_CHUNK / 2 - 64;
+        let mut rig = Rig::new();
+        let chunk = |fill: u8, cluster_at| {
+            let mut payload = vec![fill; HALF];
+            payload[7] = 0x1f;
+            let class = Class::V1Share { cluster_at };
+            vec![(class, Frame::new(ALICE, FrameType::ScreenShare, &payload))]
+        };
+        for fill in 0..3 {
+            rig.push(chunk(fill, None));
+        }
+        assert!(
+            rig.take(usize::MAX).is_empty(),
+            "cut in the middle: nothing to go on with"
+        );
+        rig.push(chunk(4, Some(7)));
+        rig.push(chunk(5, None));
+        let batch = rig.take(usize::MAX);
+        assert_eq!(batch.len(), 2);
+        assert_eq!(batch[0][FRAME_HEADER], 0x1f);
+        assert_eq!(batch[0].len(), FRAME_HEADER + HALF - 7);
+    }
+}

@@ -1,0 +1,331 @@
+//! The task that owns one room: it feeds [`State`] and carries out its effects. It never awaits
+//! anything but its own inbox and timer; connections wait for it, never the other way round.
+
+mod cache;
+mod share;
+mod state;
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use pulse_core::{
+    handle::CoreHandle,
+    membership::{Declaration, EdgeId, Incarnation, Row, Stamp},
+};
+use pulse_proto::{ErrorCode, FrameType, ParticipantId, RoomName};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep_until,
+};
+
+pub(crate) use self::state::{ChatContent, ConnectionId, From, Input, JoinRequest, Slot};
+use self::state::{Effect, State};
+use crate::{
+    clock,
+    images::RoomImages,
+    limits::{ROOM_BATCH, ROOM_INBOX},
+    metrics,
+    outbox::{Class, Outbox},
+};
+
+/// What core was told is told again after this long without its answer.
+const REDECLARE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A connection has become a member.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) slot: Slot,
+    pub(crate) id: ParticipantId,
+}
+
+/// A message to a room.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// What happens to its state.
+    Input(Input, Instant),
+    /// Somebody asks to come in, and wants to know.
+    Join {
+        request: Box<JoinRequest>,
+        outbox: Arc<Outbox>,
+        answer: oneshot::Sender<Result<Admitted, ErrorCode>>,
+    },
+    /// Core has this edge's rows up to a version.
+    Confirmed { stamp: Stamp, version: u64 },
+}
+
+/// A way to a room.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomHandle {
+    inbox: mpsc::Sender<Message>,
+    pub(crate) images: Arc<RoomImages>,
+}
+
+/// The room ended in the meantime; ask for it again.
+#[derive(Debug)]
+pub(crate) struct RoomEnded;
+
+impl RoomHandle {
+    /// Comes in.
+    ///
+    /// # Errors
+    /// Outer: the room has ended. Inner: it refuses.
+    pub(crate) async fn join(
+        &self,
+        request: JoinRequest,
+        outbox: Arc<Outbox>,
+    ) -> Result<Result<Admitted, ErrorCode>, RoomEnded> {
+        let (answer, admitted) = oneshot::channel();
+        let message = Message::Join {
+            request: Box::new(request),
+            outbox,
+            answer,
+        };
+        self.inbox.send(message).await.map_err(|_| RoomEnded)?;
+        admitted.await.map_err(|_| RoomEnded)
+    }
+
+    /// Tells the room of something that must not be lost; waits while the room is behind, which
+    /// holds up this connection alone.
+    pub(crate) async fn tell(&self, input: Input) {
+        // A room that has ended has no member left who could miss it.
+        let _ = self.inbox.send(Message::Input(input, clock::now())).await;
+    }
+
+    /// Gives the room a media frame, or drops it if the room is behind.
+    pub(crate) fn offer(&self, input: Input) {
+        if self
+            .inbox
+            .try_send(Message::Input(input, clock::now()))
+            .is_err()
+        {
+            metrics::inbox_full();
+        }
+    }
+
+    /// Passes on what core said; what finds the room behind is said again.
+    pub(crate) fn confirm(&self, stamp: Stamp, version: u64) {
+        let _ = self.inbox.try_send(Message::Confirmed { stamp, version });
+    }
+}
+
+/// What a room needs to know of its edge.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomContext {
+    pub(crate) edge: EdgeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) core: CoreHandle,
+    pub(crate) max_participants: usize,
+}
+
+/// Owns one room.
+#[derive(Debug)]
+pub(crate) struct RoomTask {
+    name: RoomName,
+    context: RoomContext,
+    inbox: mpsc::Receiver<Message>,
+    state: State,
+    outboxes: Vec<Option<Arc<Outbox>>>,
+    joining: HashMap<ConnectionId, Joining>,
+    /// This edge's rows: their version, what core has of them, and when it was told.
+    declared: u64,
+    confirmed: Option<(Stamp, u64)>,
+    declared_at: Option<Instant>,
+    participants: usize,
+}
+
+#[derive(Debug)]
+struct Joining {
+    outbox: Arc<Outbox>,
+    answer: oneshot::Sender<Result<Admitted, ErrorCode>>,
+}
+
+impl RoomTask {
+    /// An empty room and the way to it. It ends when [`RoomTask::run`] returns.
+    pub(crate) fn new(name: RoomName, context: RoomContext) -> (Self, RoomHandle) {
+        let (sender, inbox) = mpsc::channel(ROOM_INBOX);
+        let handle = RoomHandle {
+            inbox: sender,
+            images: Arc::default(),
+        };
+        let task = Self {
+            state: State::new(context.max_participants),
+            name,
+            context,
+            inbox,
+            outboxes: Vec::new(),
+            joining: HashMap::new(),
+            declared: 0,
+            confirmed: None,
+            declared_at: None,
+            participants: 0,
+        };
+        (task, handle)
+    }
+
+    /// Runs until the last member has left and `close` agrees. `close` is asked with nothing in the
+    /// inbox, and makes sure that nobody finds the room any more.
+    pub(crate) async fn run(mut self, close: impl Fn(&RoomName, &mpsc::Receiver<Message>) -> bool) {
+        let mut messages = Vec::with_capacity(ROOM_BATCH);
+        let mut effects = Vec::new();
+        loop {
+            let due = self.next_timeout();
+            let timer = async {
+                match due {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let timed_out = tokio::select! {
+                _ = self.inbox.recv_many(&mut messages, ROOM_BATCH) => false,
+                () = timer => true,
+            };
+            let now = clock::now();
+            if timed_out {
+                self.state.handle(now, Input::Timeout, &mut effects);
+                self.apply(now, &mut effects);
+            }
+            for message in messages.drain(..) {
+                self.on_message(now, message, &mut effects);
+                self.apply(now, &mut effects);
+            }
+            if self.declared_at.is_some_and(|at| now >= at + REDECLARE) {
+                self.declare(now);
+            }
+            if self.state.is_empty() && close(&self.name, &self.inbox) {
+                self.declare(now);
+                return;
+            }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let redeclare = self.declared_at.map(|at| at + REDECLARE);
+        self.state.next_timeout().into_iter().chain(redeclare).min()
+    }
+
+    fn on_message(&mut self, now: Instant, message: Message, effects: &mut Vec<Effect>) {
+        match message {
+            Message::Input(input, arrived) => {
+                if matches!(input, Input::Media { .. }) {
+                    metrics::forwarded(now.saturating_duration_since(arrived).as_secs_f64());
+                }
+                self.state.handle(now, input, effects);
+            }
+            Message::Join {
+                request,
+                outbox,
+                answer,
+            } => {
+                self.joining
+                    .insert(request.connection, Joining { outbox, answer });
+                self.state.handle(now, Input::Join(request), effects);
+            }
+            Message::Confirmed { stamp, version } => {
+                if self.confirmed.is_none_or(|(known, _)| known <= stamp) {
+                    self.confirmed = Some((stamp, version));
+                }
+                if version >= self.declared {
+                    self.declared_at = None;
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let mut changed = false;
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send { slot, class, frame } => {
+                    if let Some(outbox) = self.outbox(slot) {
+                        outbox.push(now, class, &frame);
+                        if class == Class::Control && frame.kind() == FrameType::KeyframeRequest {
+                            metrics::keyframe_request();
+                        }
+                    }
+                }
+                Effect::Admit {
+                    connection,
+                    slot,
+                    id,
+                } => {
+                    let Some(Joining { outbox, answer }) = self.joining.remove(&connection) else {
+                        continue;
+                    };
+                    if self.outboxes.len() <= slot.0 {
+                        self.outboxes.resize(slot.0 + 1, None);
+                    }
+                    if let Some(place) = self.outboxes.get_mut(slot.0) {
+                        *place = Some(outbox);
+                    }
+                    // Whoever asked may be gone by now; its connection says so itself.
+                    let _ = answer.send(Ok(Admitted { slot, id }));
+                }
+                Effect::Refuse { connection, code } => {
+                    if let Some(joining) = self.joining.remove(&connection) {
+                        let _ = joining.answer.send(Err(code));
+                    }
+                }
+                Effect::End { slot, ending } => {
+                    if let Some(outbox) = self.outbox(slot) {
+                        outbox.end(ending);
+                    }
+                }
+                Effect::Detach { slot } => {
+                    if let Some(place) = self.outboxes.get_mut(slot.0) {
+                        *place = None;
+                    }
+                }
+                Effect::Forget {
+                    to: Some(slot),
+                    publisher,
+                    track,
+                } => {
+                    if let Some(outbox) = self.outbox(slot) {
+                        outbox.forget(publisher, track);
+                    }
+                }
+                Effect::Forget {
+                    to: None,
+                    publisher,
+                    track,
+                } => {
+                    for outbox in self.outboxes.iter().flatten() {
+                        outbox.forget(publisher, track);
+                    }
+                }
+                Effect::Declare => changed = true,
+            }
+        }
+        if changed {
+            self.declared += 1;
+            self.declare(now);
+            let participants = self.state.rows().count();
+            metrics::participants(participants as f64 - self.participants as f64);
+            self.participants = participants;
+        }
+    }
+
+    fn outbox(&self, slot: Slot) -> Option<&Arc<Outbox>> {
+        self.outboxes.get(slot.0)?.as_ref()
+    }
+
+    fn declare(&mut self, now: Instant) {
+        let rows = self.state.rows();
+        let declaration = Declaration {
+            edge: self.context.edge.clone(),
+            incarnation: self.context.incarnation,
+            room: self.name.clone(),
+            version: self.declared,
+            rows: rows
+                .map(|(participant, name)| Row {
+                    participant,
+                    name: name.clone(),
+                })
+                .collect(),
+        };
+        self.declared_at = Some(now);
+        // Calls go on without core: whatever it misses now, the timer declares again.
+        if let Err(error) = self.context.core.declare(declaration) {
+            tracing::debug!(%error, "core did not take a declaration");
+        }
+    }
+}

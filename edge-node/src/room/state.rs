@@ -1,0 +1,590 @@
+//! One room: who is in it and who gets which frame. Pure: it never awaits, reads a clock, draws
+//! randomness or touches a socket. [`State::handle`] fills a list of effects that its owner, the
+//! room task, carries out in order.
+
+mod media;
+mod v1;
+
+use std::{collections::BTreeMap, collections::HashMap, time::Instant};
+
+use pulse_proto::{
+    DisplayName, ErrorCode, Frame, PROTOCOL_VERSION, ParticipantId,
+    control::{
+        self, Chat, FEATURE_IMAGES, FEATURE_RESUME, Gone, Hello, KeyframeRequest, LeaveReason,
+        Participant, Protocol, Roster, RosterSnapshot, Subscribe, TrackConfig, TrackRef, Welcome,
+    },
+    limits::RESUME_GRACE,
+    media::MediaHeader,
+};
+
+use self::media::KeyframeGate;
+use super::{cache::TrackCache, share::Share};
+use crate::{
+    images::StoredImage,
+    outbox::{Class, Ending},
+};
+
+/// A member's place in the room, reused after it left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Slot(pub(crate) usize);
+
+/// One connection to this edge; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionId(pub(crate) u64);
+
+/// Where an input comes from. It counts only while the member's connection is still that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct From {
+    pub(crate) slot: Slot,
+    pub(crate) connection: ConnectionId,
+}
+
+/// Somebody asks to come in.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinRequest {
+    pub(crate) connection: ConnectionId,
+    pub(crate) protocol: Protocol,
+    /// A fresh id, or the one a v1 client chose.
+    pub(crate) id: ParticipantId,
+    pub(crate) name: DisplayName,
+    /// Plays the types of v1 members.
+    pub(crate) v1_bridge: bool,
+    /// The token of an earlier welcome.
+    pub(crate) resume: Option<String>,
+    /// The token that a later join may resume with.
+    pub(crate) token: String,
+    /// The bearer token for chat images.
+    pub(crate) uploads: String,
+}
+
+/// What a chat message holds.
+#[derive(Clone, Debug)]
+pub(crate) enum ChatContent {
+    Text(String),
+    Image(StoredImage),
+}
+
+/// Everything that happens to a room.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Join(Box<JoinRequest>),
+    Gone {
+        from: From,
+        reason: LeaveReason,
+    },
+    Media {
+        from: From,
+        header: MediaHeader,
+        frame: Frame,
+    },
+    Track {
+        from: From,
+        config: Box<TrackConfig>,
+        frame: Frame,
+    },
+    TrackStop {
+        from: From,
+        track: u8,
+        frame: Frame,
+    },
+    Chat {
+        from: From,
+        at_ms: u64,
+        nonce: String,
+        content: ChatContent,
+        original: Option<Frame>,
+    },
+    Keyframe {
+        from: From,
+        request: KeyframeRequest,
+    },
+    Subscribe {
+        from: From,
+        wants: Subscribe,
+    },
+    Starved {
+        from: From,
+        track: TrackRef,
+    },
+    V1 {
+        from: From,
+        frame: Frame,
+    },
+    Timeout,
+    Shutdown,
+}
+
+/// What the room task does about it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// The connection is this member now. What is sent to the slot goes there.
+    Admit {
+        connection: ConnectionId,
+        slot: Slot,
+        id: ParticipantId,
+    },
+    /// The connection may not come in.
+    Refuse {
+        connection: ConnectionId,
+        code: ErrorCode,
+    },
+    /// Queue a frame for a member.
+    Send {
+        slot: Slot,
+        class: Class,
+        frame: Frame,
+    },
+    /// End a member's connection.
+    End { slot: Slot, ending: Ending },
+    /// The slot has no connection any more.
+    Detach { slot: Slot },
+    /// Nothing more comes of this track, or of anything of this publisher, to one receiver or all.
+    Forget {
+        to: Option<Slot>,
+        publisher: ParticipantId,
+        track: Option<u8>,
+    },
+    /// The rows this edge declares to core have changed.
+    Declare,
+}
+
+#[derive(Debug)]
+struct Track {
+    config: TrackConfig,
+    cache: TrackCache,
+}
+
+#[derive(Debug)]
+struct Member {
+    id: ParticipantId,
+    name: DisplayName,
+    protocol: Protocol,
+    v1_bridge: bool,
+    connection: Option<ConnectionId>,
+    /// When its connection was lost.
+    away_since: Option<Instant>,
+    token: String,
+    tracks: BTreeMap<u8, Track>,
+    wants: Subscribe,
+}
+
+impl Member {
+    fn is_v1(&self) -> bool {
+        self.protocol == Protocol::V1
+    }
+
+    fn describe(&self, with_tracks: bool) -> Participant {
+        let tracks = self.tracks.values().filter(|_| with_tracks);
+        Participant {
+            id: self.id,
+            name: self.name.clone(),
+            protocol: self.protocol,
+            away: self.away_since.is_some(),
+            tracks: tracks.map(|track| track.config.clone()).collect(),
+        }
+    }
+}
+
+/// One room.
+#[derive(Debug)]
+pub(crate) struct State {
+    members: Vec<Option<Member>>,
+    max_participants: usize,
+    epoch: u64,
+    chat_seq: u64,
+    keyframes: HashMap<(Slot, u8, u8), KeyframeGate>,
+    share: Option<Share>,
+}
+
+impl State {
+    /// An empty room for at most so many.
+    pub(crate) fn new(max_participants: usize) -> Self {
+        Self {
+            members: Vec::new(),
+            max_participants,
+            epoch: 0,
+            chat_seq: 0,
+            keyframes: HashMap::new(),
+            share: None,
+        }
+    }
+
+    /// Whether nobody is left, those who may yet resume included.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.iter().all(Option::is_none)
+    }
+
+    /// The rows that this edge declares: id and name of everybody here.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (ParticipantId, &DisplayName)> {
+        self.members
+            .iter()
+            .flatten()
+            .map(|member| (member.id, &member.name))
+    }
+
+    /// When [`Input::Timeout`] is due.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let away = self
+            .members
+            .iter()
+            .flatten()
+            .filter_map(|member| member.away_since);
+        let keyframes = self.keyframes.values().filter_map(KeyframeGate::due);
+        away.map(|since| since + RESUME_GRACE)
+            .chain(keyframes)
+            .min()
+    }
+
+    /// Takes an input and appends what is to be done.
+    pub(crate) fn handle(&mut self, now: Instant, input: Input, fx: &mut Vec<Effect>) {
+        match input {
+            Input::Join(request) => self.on_join(now, *request, fx),
+            Input::Gone { from, reason } => {
+                if self.member(from).is_some() {
+                    self.on_gone(now, from.slot, reason, fx);
+                }
+            }
+            Input::Media {
+                from,
+                header,
+                frame,
+            } => self.on_media(now, from, header, frame, fx),
+            Input::Track {
+                from,
+                config,
+                frame,
+            } => self.on_track(from, *config, &frame, fx),
+            Input::TrackStop { from, track, frame } => self.on_track_stop(from, track, &frame, fx),
+            Input::Chat {
+                from,
+                at_ms,
+                nonce,
+                content,
+                original,
+            } => {
+                self.on_chat(from, at_ms, nonce, &content, original, fx);
+            }
+            Input::Keyframe { from, request } => {
+                if self.member(from).is_some() {
+                    self.on_keyframe_request(now, request, fx);
+                }
+            }
+            Input::Subscribe { from, wants } => self.on_subscribe(now, from, wants, fx),
+            Input::Starved { from, track } => {
+                if self.member(from).is_some() {
+                    self.replay(now, from.slot, track, fx);
+                }
+            }
+            Input::V1 { from, frame } => self.on_v1(from, &frame, fx),
+            Input::Timeout => self.on_timeout(now, fx),
+            Input::Shutdown => {
+                for (slot, member) in self.slots() {
+                    if member.connection.is_some() {
+                        let ending = Ending::Error(ErrorCode::ShuttingDown);
+                        fx.push(Effect::End { slot, ending });
+                    }
+                }
+            }
+        }
+    }
+
+    fn on_join(&mut self, now: Instant, request: JoinRequest, fx: &mut Vec<Effect>) {
+        let connection = request.connection;
+        let resumed = request.resume.as_ref().and_then(|token| {
+            self.slots()
+                .find(|(_, member)| member.token == *token)
+                .map(|(slot, _)| slot)
+        });
+        if let Some(slot) = resumed {
+            return self.on_resume(now, slot, request, fx);
+        }
+        if self.members.iter().flatten().count() >= self.max_participants {
+            return fx.push(Effect::Refuse {
+                connection,
+                code: ErrorCode::RoomFull,
+            });
+        }
+        if self.slot_of(request.id).is_some() {
+            return fx.push(Effect::Refuse {
+                connection,
+                code: ErrorCode::IdTaken,
+            });
+        }
+        let free = self
+            .members
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.members.len());
+        let slot = Slot(free);
+        if free == self.members.len() {
+            self.members.push(None);
+        }
+        let member = Member {
+            id: request.id,
+            name: request.name,
+            protocol: request.protocol,
+            v1_bridge: request.v1_bridge,
+            connection: Some(connection),
+            away_since: None,
+            token: request.token,
+            tracks: BTreeMap::new(),
+            wants: Subscribe::everything(),
+        };
+        let joined = member.describe(true);
+        if let Some(place) = self.members.get_mut(free) {
+            *place = Some(member);
+        }
+        fx.push(Effect::Admit {
+            connection,
+            slot,
+            id: request.id,
+        });
+        fx.push(Effect::Declare);
+        self.epoch += 1;
+        if request.protocol == Protocol::V2 {
+            self.welcome(slot, request.uploads, false, fx);
+        }
+        let change = Roster {
+            epoch: self.epoch,
+            joined: vec![joined],
+            updated: vec![],
+            left: vec![],
+        };
+        self.tell_roster(Some(slot), &change, fx);
+        self.tell_user_list(fx);
+        self.replay_all(now, slot, fx);
+        self.show_share(slot, fx);
+    }
+
+    fn on_resume(&mut self, now: Instant, slot: Slot, request: JoinRequest, fx: &mut Vec<Effect>) {
+        let connection = request.connection;
+        let Some(member) = self.at_mut(slot) else {
+            return;
+        };
+        if member.connection.is_some() {
+            fx.push(Effect::End {
+                slot,
+                ending: Ending::Error(ErrorCode::Replaced),
+            });
+        }
+        member.connection = Some(connection);
+        member.token = request.token;
+        member.v1_bridge = request.v1_bridge;
+        member.wants = Subscribe::everything();
+        let was_away = member.away_since.take().is_some();
+        let id = member.id;
+        let updated = member.describe(false);
+        fx.push(Effect::Admit {
+            connection,
+            slot,
+            id,
+        });
+        if was_away {
+            self.epoch += 1;
+        }
+        self.welcome(slot, request.uploads, true, fx);
+        if was_away {
+            let epoch = self.epoch;
+            let change = Roster {
+                epoch,
+                joined: vec![],
+                updated: vec![updated],
+                left: vec![],
+            };
+            self.tell_roster(Some(slot), &change, fx);
+        }
+        self.replay_all(now, slot, fx);
+        self.show_share(slot, fx);
+    }
+
+    fn welcome(&self, slot: Slot, uploads: String, resumed: bool, fx: &mut Vec<Effect>) {
+        let Some(member) = self.at(slot) else { return };
+        let others = self
+            .members
+            .iter()
+            .flatten()
+            .filter(|other| other.id != member.id);
+        let welcome = Welcome {
+            hello: Hello {
+                version: PROTOCOL_VERSION,
+                features: vec![FEATURE_IMAGES.to_owned(), FEATURE_RESUME.to_owned()],
+                agent: concat!("pulse-edge/", env!("CARGO_PKG_VERSION")).to_owned(),
+            },
+            id: member.id,
+            resume: member.token.clone(),
+            resumed,
+            uploads,
+            roster: RosterSnapshot {
+                epoch: self.epoch,
+                participants: others.map(|other| other.describe(true)).collect(),
+            },
+        };
+        let frame = control::encode(ParticipantId::ZERO, &welcome);
+        fx.push(Effect::Send {
+            slot,
+            class: Class::Control,
+            frame,
+        });
+    }
+
+    fn on_gone(&mut self, now: Instant, slot: Slot, reason: LeaveReason, fx: &mut Vec<Effect>) {
+        fx.push(Effect::Detach { slot });
+        let Some(member) = self.at_mut(slot) else {
+            return;
+        };
+        if reason == LeaveReason::Lost && !member.is_v1() {
+            member.connection = None;
+            member.away_since = Some(now);
+            let updated = member.describe(false);
+            self.epoch += 1;
+            let epoch = self.epoch;
+            let change = Roster {
+                epoch,
+                joined: vec![],
+                updated: vec![updated],
+                left: vec![],
+            };
+            if let Some(share) = &mut self.share {
+                share.forget(slot);
+            }
+            return self.tell_roster(None, &change, fx);
+        }
+        self.remove(slot, reason, fx);
+    }
+
+    fn remove(&mut self, slot: Slot, reason: LeaveReason, fx: &mut Vec<Effect>) {
+        self.end_share(slot, fx);
+        let Some(member) = self.members.get_mut(slot.0).and_then(Option::take) else {
+            return;
+        };
+        if let Some(share) = &mut self.share {
+            share.forget(slot);
+        }
+        self.keyframes
+            .retain(|(publisher, ..), _| *publisher != slot);
+        fx.push(Effect::Forget {
+            to: None,
+            publisher: member.id,
+            track: None,
+        });
+        fx.push(Effect::Declare);
+        self.epoch += 1;
+        let left = vec![Gone {
+            id: member.id,
+            reason,
+        }];
+        let change = Roster {
+            epoch: self.epoch,
+            joined: vec![],
+            updated: vec![],
+            left,
+        };
+        self.tell_roster(None, &change, fx);
+        self.tell_user_list(fx);
+    }
+
+    fn on_timeout(&mut self, now: Instant, fx: &mut Vec<Effect>) {
+        let over: Vec<Slot> = self
+            .slots()
+            .filter(|(_, member)| {
+                member
+                    .away_since
+                    .is_some_and(|since| now >= since + RESUME_GRACE)
+            })
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in over {
+            self.remove(slot, LeaveReason::Lost, fx);
+        }
+        self.send_due_keyframe_requests(now, fx);
+    }
+
+    fn on_chat(
+        &mut self,
+        from: From,
+        at_ms: u64,
+        nonce: String,
+        content: &ChatContent,
+        original: Option<Frame>,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(sender) = self.member(from).map(|member| member.id) else {
+            return;
+        };
+        self.chat_seq += 1;
+        let (text, image) = match content {
+            ChatContent::Text(text) => (Some(text.clone()), None),
+            ChatContent::Image(image) => (None, Some(image.describe())),
+        };
+        let chat = Chat {
+            nonce,
+            seq: self.chat_seq,
+            at: at_ms,
+            text,
+            image,
+        };
+        let frame = control::encode(sender, &chat);
+        self.to_all(None, |member| !member.is_v1(), Class::Control, &frame, fx);
+        self.chat_to_v1(from.slot, sender, at_ms, content, original, fx);
+    }
+
+    fn tell_roster(&self, except: Option<Slot>, change: &Roster, fx: &mut Vec<Effect>) {
+        let frame = control::encode(ParticipantId::ZERO, change);
+        self.to_all(except, |member| !member.is_v1(), Class::Control, &frame, fx);
+    }
+
+    /// Queues a frame for every connected member that `wants` it, but one.
+    fn to_all(
+        &self,
+        except: Option<Slot>,
+        wants: impl Fn(&Member) -> bool,
+        class: Class,
+        frame: &Frame,
+        fx: &mut Vec<Effect>,
+    ) {
+        for (slot, member) in self.slots() {
+            if Some(slot) != except && member.connection.is_some() && wants(member) {
+                fx.push(Effect::Send {
+                    slot,
+                    class,
+                    frame: frame.clone(),
+                });
+            }
+        }
+    }
+
+    fn slots(&self) -> impl Iterator<Item = (Slot, &Member)> {
+        self.members
+            .iter()
+            .enumerate()
+            .filter_map(|(index, member)| Some((Slot(index), member.as_ref()?)))
+    }
+
+    fn slot_of(&self, id: ParticipantId) -> Option<Slot> {
+        self.slots()
+            .find(|(_, member)| member.id == id)
+            .map(|(slot, _)| slot)
+    }
+
+    fn at(&self, slot: Slot) -> Option<&Member> {
+        self.members.get(slot.0)?.as_ref()
+    }
+
+    fn at_mut(&mut self, slot: Slot) -> Option<&mut Member> {
+        self.members.get_mut(slot.0)?.as_mut()
+    }
+
+    /// The member an input comes from, unless its connection has been replaced since.
+    fn member(&self, from: From) -> Option<&Member> {
+        self.at(from.slot)
+            .filter(|member| member.connection == Some(from.connection))
+    }
+
+    fn member_mut(&mut self, from: From) -> Option<&mut Member> {
+        self.at_mut(from.slot)
+            .filter(|member| member.connection == Some(from.connection))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,329 @@
+//! Tracks, media and keyframes of a room's v2 members.
+
+use std::time::Instant;
+
+use pulse_proto::{
+    Frame, ParticipantId,
+    control::{self, KeyframeRequest, Protocol, Subscribe, TrackConfig, TrackRef},
+    limits::KEYFRAME_REQUEST_INTERVAL,
+    media::MediaHeader,
+};
+
+use super::{Effect, From, Member, Slot, State, Track};
+use crate::{outbox::Class, room::cache::TrackCache};
+
+/// Lets one keyframe request pass in `KEYFRAME_REQUEST_INTERVAL`; what comes too early waits.
+#[derive(Debug, Default)]
+pub(super) struct KeyframeGate {
+    sent_at: Option<Instant>,
+    wanted: bool,
+}
+
+impl KeyframeGate {
+    /// When a waiting request may pass.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.wanted
+            .then_some(self.sent_at?)
+            .map(|at| at + KEYFRAME_REQUEST_INTERVAL)
+    }
+}
+
+impl State {
+    pub(super) fn on_track(
+        &mut self,
+        from: From,
+        config: TrackConfig,
+        frame: &Frame,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(member) = self.member_mut(from) else {
+            return;
+        };
+        let (id, number) = (member.id, config.track);
+        // A source has one track: an announcement after a resume may use another number for it.
+        let replaced = member
+            .tracks
+            .values()
+            .find(|track| track.config.source == config.source && track.config.track != number)
+            .map(|track| track.config.track);
+        let known = member.tracks.remove(&number);
+        // Another kind of picture under the same number has nothing to do with the old one.
+        let cache = known
+            .filter(|track| track.config.source == config.source)
+            .map_or_else(TrackCache::default, |track| track.cache);
+        member.tracks.insert(number, Track { config, cache });
+        if let Some(replaced) = replaced {
+            let stop = control::encode(id, &control::TrackStop { track: replaced });
+            self.stop_track(from.slot, id, replaced, &stop, fx);
+        }
+        self.to_all(Some(from.slot), |m| !m.is_v1(), Class::Control, frame, fx);
+    }
+
+    pub(super) fn on_track_stop(
+        &mut self,
+        from: From,
+        track: u8,
+        frame: &Frame,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(id) = self.member(from).map(|member| member.id) else {
+            return;
+        };
+        self.stop_track(from.slot, id, track, frame, fx);
+    }
+
+    fn stop_track(
+        &mut self,
+        slot: Slot,
+        id: ParticipantId,
+        track: u8,
+        frame: &Frame,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(member) = self.at_mut(slot) else {
+            return;
+        };
+        if member.tracks.remove(&track).is_none() {
+            return;
+        }
+        self.keyframes
+            .retain(|(publisher, number, _), _| (*publisher, *number) != (slot, track));
+        fx.push(Effect::Forget {
+            to: None,
+            publisher: id,
+            track: Some(track),
+        });
+        self.to_all(Some(slot), |m| !m.is_v1(), Class::Control, frame, fx);
+    }
+
+    /// The hot path: one chunk, to everybody who wants its track.
+    pub(super) fn on_media(
+        &mut self,
+        now: Instant,
+        from: From,
+        header: MediaHeader,
+        frame: Frame,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(publisher) = self.member_mut(from) else {
+            return;
+        };
+        let id = publisher.id;
+        let Some(track) = publisher.tracks.get_mut(&header.track) else {
+            return;
+        };
+        let audio = track.config.source.is_audio();
+        let class = if audio {
+            Class::Audio
+        } else {
+            Class::Video(header)
+        };
+        let wanted = TrackRef {
+            participant: id,
+            track: header.track,
+        };
+        for (slot, member) in self.slots() {
+            if slot != from.slot && wants(member, audio, wanted) {
+                fx.push(Effect::Send {
+                    slot,
+                    class,
+                    frame: frame.clone(),
+                });
+            }
+        }
+        if audio {
+            return;
+        }
+        if header.keyframe()
+            && header.chunk == 0
+            && let Some(gate) = self
+                .keyframes
+                .get_mut(&(from.slot, header.track, header.spatial))
+        {
+            gate.wanted = false;
+        }
+        let track = self
+            .at_mut(from.slot)
+            .and_then(|member| member.tracks.get_mut(&header.track));
+        if let Some(track) = track {
+            track.cache.push(now, header, frame);
+        }
+    }
+
+    pub(super) fn on_subscribe(
+        &mut self,
+        now: Instant,
+        from: From,
+        wants_now: Subscribe,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(member) = self.member_mut(from) else {
+            return;
+        };
+        let before = std::mem::replace(&mut member.wants, wants_now);
+        let Some(member) = self.at(from.slot) else {
+            return;
+        };
+        let mut started = Vec::new();
+        for publisher in self
+            .members
+            .iter()
+            .flatten()
+            .filter(|other| other.id != member.id)
+        {
+            for (number, track) in &publisher.tracks {
+                let audio = track.config.source.is_audio();
+                let wanted = TrackRef {
+                    participant: publisher.id,
+                    track: *number,
+                };
+                if audio || !wants(member, audio, wanted) || subscribed(&before, audio, wanted) {
+                    continue;
+                }
+                started.push(wanted);
+            }
+        }
+        for track in started {
+            let (publisher, number) = (track.participant, Some(track.track));
+            fx.push(Effect::Forget {
+                to: Some(from.slot),
+                publisher,
+                track: number,
+            });
+            self.replay(now, from.slot, track, fx);
+        }
+    }
+
+    /// Gives a member what is cached of every video track of the others.
+    pub(super) fn replay_all(&mut self, now: Instant, to: Slot, fx: &mut Vec<Effect>) {
+        let tracks: Vec<TrackRef> = self
+            .slots()
+            .filter(|(slot, _)| *slot != to)
+            .flat_map(|(_, member)| {
+                let video = member
+                    .tracks
+                    .iter()
+                    .filter(|(_, t)| !t.config.source.is_audio());
+                video.map(|(track, _)| TrackRef {
+                    participant: member.id,
+                    track: *track,
+                })
+            })
+            .collect();
+        for track in tracks {
+            self.replay(now, to, track, fx);
+        }
+    }
+
+    /// Gives a member what is cached of one track, and asks for a keyframe if live frames do not
+    /// go on from there.
+    pub(super) fn replay(&mut self, now: Instant, to: Slot, track: TrackRef, fx: &mut Vec<Effect>) {
+        let Some(publisher) = self.slot_of(track.participant) else {
+            return;
+        };
+        let Some(receiver) = self.at(to) else { return };
+        if receiver.protocol != Protocol::V2 || !wants(receiver, false, track) {
+            return;
+        }
+        let published = self
+            .at(publisher)
+            .and_then(|member| member.tracks.get(&track.track));
+        let Some(published) = published.filter(|t| !t.config.source.is_audio()) else {
+            return;
+        };
+        let replay = published.cache.replay(now);
+        let live = replay.as_ref().is_some_and(|replay| replay.live);
+        for (header, frame) in replay.into_iter().flat_map(|replay| replay.chunks) {
+            let class = Class::Video(header);
+            fx.push(Effect::Send {
+                slot: to,
+                class,
+                frame: frame.clone(),
+            });
+        }
+        if !live {
+            self.want_keyframe(now, publisher, track.track, 0, fx);
+        }
+    }
+
+    pub(super) fn on_keyframe_request(
+        &mut self,
+        now: Instant,
+        request: KeyframeRequest,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(publisher) = self.slot_of(request.participant) else {
+            return;
+        };
+        let track = self
+            .at(publisher)
+            .and_then(|member| member.tracks.get(&request.track));
+        if track.is_some_and(|track| !track.config.source.is_audio()) {
+            self.want_keyframe(now, publisher, request.track, request.layer, fx);
+        }
+    }
+
+    pub(super) fn send_due_keyframe_requests(&mut self, now: Instant, fx: &mut Vec<Effect>) {
+        let due: Vec<(Slot, u8, u8)> = self
+            .keyframes
+            .iter()
+            .filter(|(_, gate)| gate.due().is_some_and(|at| now >= at))
+            .map(|(key, _)| *key)
+            .collect();
+        for (publisher, track, layer) in due {
+            self.want_keyframe(now, publisher, track, layer, fx);
+        }
+    }
+
+    fn want_keyframe(
+        &mut self,
+        now: Instant,
+        publisher: Slot,
+        track: u8,
+        layer: u8,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(id) = self.at(publisher).map(|member| member.id) else {
+            return;
+        };
+        let gate = self.keyframes.entry((publisher, track, layer)).or_default();
+        if gate
+            .sent_at
+            .is_some_and(|at| now < at + KEYFRAME_REQUEST_INTERVAL)
+        {
+            gate.wanted = true;
+            return;
+        }
+        *gate = KeyframeGate {
+            sent_at: Some(now),
+            wanted: false,
+        };
+        if self
+            .at(publisher)
+            .is_some_and(|member| member.connection.is_some())
+        {
+            let request = KeyframeRequest {
+                participant: id,
+                track,
+                layer,
+            };
+            let frame = control::encode(ParticipantId::ZERO, &request);
+            fx.push(Effect::Send {
+                slot: publisher,
+                class: Class::Control,
+                frame,
+            });
+        }
+    }
+}
+
+fn wants(member: &Member, audio: bool, track: TrackRef) -> bool {
+    member.connection.is_some()
+        && member.protocol == Protocol::V2
+        && subscribed(&member.wants, audio, track)
+}
+
+fn subscribed(wants: &Subscribe, audio: bool, track: TrackRef) -> bool {
+    let kind = if audio { wants.audio } else { wants.video };
+    kind && !wants.paused.contains(&track)
+}

@@ -1,0 +1,1 @@
+//! What a room decides, input by input.

@@ -1,0 +1,148 @@
+//! What a room does for members that speak the original wire, and the translation between them and
+//! the others.
+
+use pulse_proto::{
+    Frame, FrameType, ParticipantId,
+    v1::{self, ChatBody},
+};
+
+use super::{ChatContent, Effect, From, Member, Slot, State};
+use crate::{outbox::Class, room::share::Share};
+
+impl State {
+    /// A frame of a type below 16 that the original server relays as it is.
+    pub(super) fn on_v1(&mut self, from: From, frame: &Frame, fx: &mut Vec<Effect>) {
+        if self.member(from).is_none() {
+            return;
+        }
+        match frame.kind() {
+            FrameType::Audio => self.to_viewers(from.slot, Class::V1Audio, frame, fx),
+            FrameType::JoinRequest => {
+                self.to_all(Some(from.slot), Member::is_v1, Class::Control, frame, fx);
+            }
+            FrameType::ScreenShareStart => {
+                if let Some(owner) = self.share.as_ref().map(|share| share.owner) {
+                    self.end_share(owner, fx);
+                }
+                self.share = Some(Share::new(from.slot, frame.clone()));
+                self.to_viewers(from.slot, SHARE_EDGE, frame, fx);
+            }
+            FrameType::ScreenShare => self.on_share_chunk(from.slot, frame, fx),
+            FrameType::ScreenShareStop => self.end_share(from.slot, fx),
+            _ => {}
+        }
+    }
+
+    /// Ends the share if `owner` is the one who shares.
+    pub(super) fn end_share(&mut self, owner: Slot, fx: &mut Vec<Effect>) {
+        let Some(share) = self.share.take_if(|share| share.owner == owner) else {
+            return;
+        };
+        let stop = Frame::new(share.start.sender(), FrameType::ScreenShareStop, &[]);
+        self.to_viewers(owner, SHARE_EDGE, &stop, fx);
+    }
+
+    /// Gives a newcomer the share that is on.
+    pub(super) fn show_share(&mut self, viewer: Slot, fx: &mut Vec<Effect>) {
+        let Some(owner) = self.share.as_ref().map(|share| share.owner) else {
+            return;
+        };
+        if !self.views(owner, viewer) {
+            return;
+        }
+        let frames = self
+            .share
+            .as_mut()
+            .map(|share| share.welcome(viewer))
+            .unwrap_or_default();
+        let sends = frames.into_iter().map(|frame| Effect::Send {
+            slot: viewer,
+            class: SHARE_EDGE,
+            frame,
+        });
+        fx.extend(sends);
+    }
+
+    pub(super) fn tell_user_list(&self, fx: &mut Vec<Effect>) {
+        if !self.members.iter().flatten().any(Member::is_v1) {
+            return;
+        }
+        let list = v1::user_list(self.rows());
+        let frame = Frame::new(ParticipantId::ZERO, FrameType::UserListUpdate, &list);
+        self.to_all(None, Member::is_v1, Class::Control, &frame, fx);
+    }
+
+    pub(super) fn chat_to_v1(
+        &self,
+        from: Slot,
+        sender: ParticipantId,
+        at_ms: u64,
+        content: &ChatContent,
+        original: Option<Frame>,
+        fx: &mut Vec<Effect>,
+    ) {
+        if !self
+            .slots()
+            .any(|(slot, member)| slot != from && member.is_v1())
+        {
+            return;
+        }
+        let frame = original.unwrap_or_else(|| {
+            let body = match content {
+                ChatContent::Text(text) => ChatBody::Text(text),
+                ChatContent::Image(image) => ChatBody::Image(&image.bytes),
+            };
+            Frame::new(sender, FrameType::ChatV1, &v1::chat(at_ms as f64, body))
+        });
+        self.to_all(Some(from), Member::is_v1, Class::Control, &frame, fx);
+    }
+
+    fn on_share_chunk(&mut self, owner: Slot, frame: &Frame, fx: &mut Vec<Effect>) {
+        let viewers: Vec<Slot> = self
+            .slots()
+            .map(|(slot, _)| slot)
+            .filter(|slot| self.views(owner, *slot))
+            .collect();
+        // Chunks of a share that a newer one replaced are dropped.
+        let Some(share) = self.share.as_mut().filter(|share| share.owner == owner) else {
+            return;
+        };
+        let cluster_at = share.on_chunk(frame);
+        for slot in viewers {
+            if let Some((frame, cluster_at)) = share.for_viewer(slot, frame, cluster_at) {
+                fx.push(Effect::Send {
+                    slot,
+                    class: Class::V1Share { cluster_at },
+                    frame,
+                });
+            }
+        }
+    }
+
+    /// v1 members get what anybody sends of these types; others only what v1 members send.
+    fn views(&self, sender: Slot, viewer: Slot) -> bool {
+        let sender_is_v1 = self.at(sender).is_some_and(Member::is_v1);
+        sender != viewer
+            && self.at(viewer).is_some_and(|member| {
+                member.connection.is_some()
+                    && (member.is_v1() || (sender_is_v1 && member.v1_bridge))
+            })
+    }
+
+    fn to_viewers(&self, sender: Slot, class: Class, frame: &Frame, fx: &mut Vec<Effect>) {
+        for (slot, _) in self.slots() {
+            if self.views(sender, slot) {
+                fx.push(Effect::Send {
+                    slot,
+                    class,
+                    frame: frame.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// START, STOP and init segments: they keep their order with the chunks.
+const SHARE_EDGE: Class = Class::V1Share {
+    cluster_at: Some(0),
+};

@@ -1,0 +1,107 @@
+//! The rooms of this edge by name: created at the first join, gone with the last member. It holds
+//! a lock only while it looks; it never awaits with it.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pulse_core::membership::RoomView;
+use pulse_proto::RoomName;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    metrics,
+    room::{Input, Message, RoomContext, RoomHandle, RoomTask},
+};
+
+/// All rooms of this edge.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    by_name: Arc<Mutex<HashMap<RoomName, RoomHandle>>>,
+    context: RoomContext,
+    tasks: TaskTracker,
+}
+
+impl Rooms {
+    /// No rooms yet.
+    pub(crate) fn new(context: RoomContext, tasks: TaskTracker) -> Self {
+        Self {
+            by_name: Arc::default(),
+            context,
+            tasks,
+        }
+    }
+
+    /// The room, if somebody is in it.
+    pub(crate) fn get(&self, name: &RoomName) -> Option<RoomHandle> {
+        self.lock().get(name).cloned()
+    }
+
+    /// The room, made now if there is none.
+    pub(crate) fn get_or_create(&self, name: &RoomName) -> RoomHandle {
+        let mut rooms = self.lock();
+        if let Some(room) = rooms.get(name) {
+            return room.clone();
+        }
+        let (task, handle) = RoomTask::new(name.clone(), self.context.clone());
+        rooms.insert(name.clone(), handle.clone());
+        drop(rooms);
+        metrics::rooms(1.0);
+        let by_name = self.by_name.clone();
+        self.tasks
+            .spawn(task.run(move |name, inbox| close(&by_name, name, inbox)));
+        handle
+    }
+
+    /// Passes what core says to the room it is about.
+    pub(crate) fn on_view(&self, view: &RoomView) {
+        metrics::core_view();
+        if let Some(room) = self.get(&view.room) {
+            room.confirm(view.stamp, view.version);
+        }
+    }
+
+    /// Ends every connection of every room.
+    pub(crate) async fn shut_down(&self) {
+        let rooms: Vec<RoomHandle> = self.lock().values().cloned().collect();
+        for room in rooms {
+            room.tell(Input::Shutdown).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, RoomHandle>> {
+        lock(&self.by_name)
+    }
+}
+
+impl fmt::Debug for Rooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Rooms({})", self.lock().len())
+    }
+}
+
+/// Takes an empty room off the map, unless somebody has just asked to come in.
+fn close(
+    by_name: &Mutex<HashMap<RoomName, RoomHandle>>,
+    name: &RoomName,
+    inbox: &mpsc::Receiver<Message>,
+) -> bool {
+    let mut rooms = lock(by_name);
+    // A join that is sent from here on finds its answer dropped, and asks for the room again.
+    if !inbox.is_empty() {
+        return false;
+    }
+    rooms.remove(name);
+    metrics::rooms(-1.0);
+    true
+}
+
+fn lock(
+    by_name: &Mutex<HashMap<RoomName, RoomHandle>>,
+) -> MutexGuard<'_, HashMap<RoomName, RoomHandle>> {
+    // Every statement leaves the map whole.
+    by_name.lock().unwrap_or_else(PoisonError::into_inner)
+}
