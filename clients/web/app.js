@@ -161,10 +161,6 @@ function badLink() {
 const support = isSupported()
 if (support.ok) {
   addEventListener('hashchange', open)
-  addEventListener('pagehide', () => {
-    // A page that comes back from the browser's cache finds the call ended, with a way to rejoin.
-    if (current) void current.disconnect().catch(() => {})
-  })
   open()
 } else {
   const roomName = roomOfLocation()

@@ -48,7 +48,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     room,
     preferences,
     onPanel: togglePanel,
-    onMore: () => openSettings({ room, preferences, onStatistics: () => togglePanel('statistics'), signal }),
+    onMore: () => openSettings({ room, preferences, onAudioOnly: setAudioOnly, onStatistics: () => togglePanel('statistics'), signal }),
     onLeave,
     signal,
   })
@@ -81,7 +81,14 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     'Your browser holds back the sound.',
     el('button', { type: 'button', class: 'button button-primary', 'data-testid': 'start-audio', onclick: () => void room.startAudio().catch(toastError) }, 'Click to hear'),
   )
-  const banners = el('div', { class: 'banners' }, reconnecting, silent, sharing)
+  const audioOnly = el(
+    'div',
+    { class: 'banner', role: 'status', hidden: true },
+    icon('headphones'),
+    'Audio only: no video is received.',
+    el('button', { type: 'button', class: 'link-button', onclick: () => setAudioOnly(false) }, 'Show video'),
+  )
+  const banners = el('div', { class: 'banners' }, reconnecting, silent, audioOnly, sharing)
 
   const panelTitle = el('h2', { id: 'panel-title', tabindex: '-1' })
   const panelBody = el('div', { class: 'panel-body' })
@@ -141,6 +148,14 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   }
   sheet.addEventListener('change', coverUnderSheet, { signal })
 
+  /** @param {boolean} on */
+  function setAudioOnly(on) {
+    room.setVideoEnabled(!on)
+    if (on && room.localParticipant.cameraTrack) room.localParticipant.setCameraEnabled(false).catch(toastError)
+    announce(on ? 'Audio only is on' : 'Video is on')
+    update()
+  }
+
   /** @param {number} now */
   function showUnread(now) {
     unread = now
@@ -165,6 +180,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
       const total = room.participants.size + 1
       setText(count, String(total))
       setAttribute(countButton, 'aria-label', `${total} ${total === 1 ? 'participant' : 'participants'}`)
+      audioOnly.hidden = room.videoEnabled
       sharing.hidden = !room.localParticipant.screenTrack
       silent.hidden = room.canPlayAudio || room.state === 'connecting'
     })
@@ -194,7 +210,8 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     update()
   }, signal)
   listen(room, 'participantLeft', (/** @type {{participant: Participant}} */ { participant }) => {
-    announce(`${participant.name} left`)
+    // When the call itself ends, everybody goes at once; that is one thing to say, and the next screen says it.
+    if (room.state === 'connected') announce(`${participant.name} left`)
     update()
   }, signal)
   listen(room, 'trackPublished', (/** @type {{participant: Participant, track: import('./tile.js').Track}} */ { participant, track }) => {

@@ -40,17 +40,17 @@ export function devicePickers({ idPrefix, selected, onChange, signal }) {
     const devices = await listDevices().catch(() => ({ cameras: [], microphones: [], speakers: [] }))
     if (signal.aborted) return
     for (const [kind, { row, select }] of pickers) {
-      const list = devices[KINDS[kind].list].filter((device) => device.deviceId !== '')
+      const list = devices[KINDS[kind].list]
       const wanted = select.value || selected[kind]
       if (list.length === 0) {
-        const text = devices[KINDS[kind].list].length > 0 ? `Default ${kind}` : `No ${kind} found`
-        select.replaceChildren(el('option', { value: '' }, text))
+        // Before access is given a browser names no devices, as if there were none.
+        select.replaceChildren(el('option', { value: '' }, `Default ${kind}`))
       } else {
         select.replaceChildren(...list.map((device, index) => el('option', { value: device.deviceId }, device.label || `${KINDS[kind].label} ${index + 1}`)))
         const known = list.find((device) => device.deviceId === wanted)
         select.value = known ? known.deviceId : (list[0]?.deviceId ?? '')
       }
-      select.disabled = list.length < 1
+      select.disabled = list.length === 0
       row.hidden = kind === 'speaker' && list.length === 0
     }
   }

@@ -76,14 +76,14 @@ export function createFloor(room, link, signal) {
         tiles.set(id, entry)
         canvas.append(entry.tile.element)
       }
-      entry.tile.update()
+      entry.tile.update(participant.isLocal || room.videoEnabled)
     }
     updateStage()
     layout()
   }
 
   function updateStage() {
-    const sharers = [...room.participants.values()].filter((participant) => participant.screenTrack)
+    const sharers = room.videoEnabled ? [...room.participants.values()].filter((participant) => participant.screenTrack) : []
     // A screen that has just been shared takes the stage.
     const fresh = sharers.find((participant) => !sharing.includes(participant.id))
     if (fresh) chosen = fresh.id
@@ -159,7 +159,7 @@ export function createFloor(room, link, signal) {
   function speaking({ participants }) {
     const now = participants.map((participant) => participant.id)
     speakers = [...now, ...speakers.filter((id) => !now.includes(id) && tiles.has(id))]
-    for (const { tile } of tiles.values()) tile.update()
+    for (const { participant, tile } of tiles.values()) tile.update(participant.isLocal || room.videoEnabled)
     layout()
   }
 

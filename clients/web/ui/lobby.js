@@ -126,6 +126,13 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
       next?.stop()
       return
     }
+    if ((cameraId !== '' || microphoneId !== '') && next?.errors.some((error) => error.name === 'device_not_found')) {
+      // A device remembered from another day is gone: the default one will do.
+      next.stop()
+      Object.assign(preferences, { cameraId: '', microphoneId: '' })
+      await startPreview()
+      return
+    }
     preview?.stop()
     preview = next
     picture.replaceChildren()
@@ -141,8 +148,7 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
 
   function drawMeter() {
     const level = preview?.level ?? 0
-    // Speech sits low on a linear scale; the root spreads it over the bars.
-    const lit = Math.round(Math.sqrt(Math.min(1, level)) * METER_BARS)
+    const lit = Math.round(Math.min(1, level) * METER_BARS)
     bars.forEach((bar, index) => bar.classList.toggle('lit', index < lit))
     meterFrame = requestAnimationFrame(drawMeter)
   }

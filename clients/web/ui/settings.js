@@ -15,10 +15,11 @@ import { toastError } from './toast.js'
  * @param {object} options
  * @param {Room} options.room
  * @param {Preferences} options.preferences
+ * @param {(on: boolean) => void} options.onAudioOnly
  * @param {() => void} options.onStatistics
  * @param {AbortSignal} options.signal
  */
-export function openSettings({ room, preferences, onStatistics, signal }) {
+export function openSettings({ room, preferences, onAudioOnly, onStatistics, signal }) {
   const closed = new AbortController()
   const me = room.localParticipant
   const pickers = devicePickers({
@@ -37,10 +38,7 @@ export function openSettings({ room, preferences, onStatistics, signal }) {
   const dialog = openDialog(
     'More',
     pickers.element,
-    switchRow('audio-only', 'Audio only', 'Neither sends nor receives video. Good for slow connections.', !room.videoEnabled, (on) => {
-      room.setVideoEnabled(!on)
-      if (on && me.cameraTrack) me.setCameraEnabled(false).catch(toastError)
-    }),
+    switchRow('audio-only', 'Audio only', 'Neither sends nor receives video. Good for slow connections.', !room.videoEnabled, onAudioOnly),
     switchRow('shortcuts', 'Keyboard shortcuts', 'M microphone, V camera, S share, C chat', preferences.shortcuts, (on) => {
       preferences.shortcuts = on
       savePreferences(preferences)

@@ -10,7 +10,7 @@ import { icon } from './icons.js'
 
 const AVATAR_COLOURS = 8
 
-/** @typedef {{element: HTMLElement, update: () => void, close: () => void}} Tile */
+/** @typedef {{element: HTMLElement, update: (showPicture: boolean) => void, close: () => void}} Tile */
 
 /**
  * @param {Participant} participant
@@ -33,7 +33,8 @@ export function createTile(participant) {
 
   return {
     element,
-    update() {
+    /** @param {boolean} showPicture false: initials only, for whoever receives no video */
+    update(showPicture) {
       const shownName = participant.isLocal ? `${participant.name} (you)` : participant.name
       setText(name, shownName)
       setAttribute(element, 'data-name', participant.name)
@@ -43,7 +44,7 @@ export function createTile(participant) {
       muted.hidden = !participant.microphoneMuted
       away.hidden = !participant.away
       const track = participant.cameraTrack
-      picture.show(track && !track.muted ? track : null, `Camera of ${participant.name}`)
+      picture.show(track && !track.muted && showPicture ? track : null, `Camera of ${participant.name}`)
       const marks = [participant.microphoneMuted ? 'microphone off' : '', track && !track.muted ? '' : 'no camera', participant.away ? 'reconnecting' : '']
       setAttribute(element, 'aria-label', [shownName, ...marks.filter(Boolean)].join(', '))
     },
