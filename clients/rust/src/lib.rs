@@ -2,18 +2,29 @@
 //!
 //! [`Client`] speaks v2, [`V1Client`] the original wire. Both stand on [`Connection`], which moves
 //! whole WebSocket messages and knows nothing of what they say; tests of hostile clients use it
-//! directly.
+//! directly. [`Source`] is the bot's camera and microphone, [`Receiver`] what it makes of others'.
 
 mod address;
+mod bot;
 mod client;
 mod connection;
 mod error;
 mod limits;
+mod media;
+mod receiver;
+mod report;
+mod roster;
+mod source;
 mod tls;
 mod v1;
 
 pub use address::Address;
+pub use bot::{Bot, BotError, BotOptions};
 pub use client::{Client, Event, JoinOptions};
 pub use connection::{Closed, Connection, Incoming, SocketOptions};
 pub use error::ClientError;
+pub use media::{Clip, Packet, clip, tone};
+pub use receiver::{Receiver, StreamKey, StreamStats};
+pub use report::{Delay, Received, Report, Sent};
+pub use source::{Due, Source};
 pub use v1::{V1Client, V1Event};
