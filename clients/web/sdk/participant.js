@@ -48,6 +48,7 @@ export class Participant {
  * @typedef {object} Host
  * @property {(message: import('./worker/messages.js').ToWorker, transfer?: Transferable[]) => void} post
  * @property {() => import('./recv/playout.js').AudioOutput} audio
+ * @property {() => void} requireActive throws where nothing can be published
  * @property {() => boolean} hasV1
  * @property {(name: string, detail: object) => void} emit
  */
@@ -167,7 +168,10 @@ export class LocalParticipant extends Participant {
 
   /** @template T @param {() => Promise<T>} step @returns {Promise<T>} */
   #inOrder(step) {
-    const result = this.#order.then(step)
+    const result = this.#order.then(() => {
+      this.#host.requireActive()
+      return step()
+    })
     this.#order = result.catch(() => {})
     return result
   }

@@ -176,6 +176,9 @@ export class Room extends EventTarget {
     return new LocalParticipant({
       post: (message, transfer) => this.#post(message, transfer),
       audio: () => this.#output,
+      requireActive: () => {
+        if (!this.#worker) throw new PulseError('not_connected')
+      },
       hasV1: () => this.state === 'connected' && [...this.participants.values()].some(({ protocol }) => protocol === 'v1'),
       emit: (name, detail) => this.#emit(name, detail),
     })

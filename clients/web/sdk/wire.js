@@ -80,8 +80,9 @@ export function parseFrame(bytes) {
   if (bytes.length < FRAME_HEADER) throw new WireError('frame_too_short')
   const type = bytes[ID_BYTES]
   if (!KNOWN_TYPES.has(/** @type {any} */ (type))) throw new WireError('unknown_type', String(type))
+  const id = readId(bytes)
   if (type === FrameType.MEDIA && bytes.length > MAX_MEDIA_FRAME) throw new WireError('frame_too_large')
-  return { id: readId(bytes), type, payload: bytes.subarray(FRAME_HEADER) }
+  return { id, type, payload: bytes.subarray(FRAME_HEADER) }
 }
 
 /** @param {string} id @param {number} type @param {Uint8Array} [payload] @returns {Uint8Array<ArrayBuffer>} */
@@ -95,14 +96,15 @@ export function encodeFrame(id, type, payload = new Uint8Array(0)) {
 /** @param {Uint8Array} bytes one WebSocket message of type MEDIA @returns {Media} */
 export function parseMedia(bytes) {
   if (bytes.length < FRAME_HEADER) throw new WireError('frame_too_short')
-  if (bytes.length > MAX_MEDIA_FRAME) throw new WireError('frame_too_large')
   if (bytes[ID_BYTES] !== FrameType.MEDIA) throw new WireError('unknown_type')
+  const id = readId(bytes)
+  if (bytes.length > MAX_MEDIA_FRAME) throw new WireError('frame_too_large')
   if (bytes.length <= FRAME_HEADER + MEDIA_HEADER) throw new WireError('bad_media_header', 'no payload')
   const view = new DataView(bytes.buffer, bytes.byteOffset + FRAME_HEADER, MEDIA_HEADER)
   const flags = view.getUint8(2)
   const layers = view.getUint8(3)
   const media = {
-    id: readId(bytes),
+    id,
     track: view.getUint8(0),
     config: view.getUint8(1),
     keyframe: (flags & KEYFRAME) !== 0,

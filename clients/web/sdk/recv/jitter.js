@@ -13,7 +13,7 @@ import { newer } from '../wire.js'
 export class JitterBuffer {
   #limits
   #packetMs
-  /** @type {Map<number, {packet: Packet, at: number}>} packets behind a gap */
+  /** @type {Map<number, {packet: Packet, giveUpAt: number}>} packets behind a gap */
   #held = new Map()
   /** @type {number | null} sequence number that is due */
   #due = null
@@ -21,7 +21,6 @@ export class JitterBuffer {
   #slices = []
   #lastCapturedMs = 0
   #lastSequence = 0
-  #lowDepthMs = Infinity
   #lowSince = 0
   /** @type {number} depth at which the ring may begin to play */
   targetMs
@@ -53,7 +52,9 @@ export class JitterBuffer {
     }
     this.#observe(now, packet)
     if (this.#due === null) this.#due = sequence
-    this.#held.set(sequence, { packet, at: now })
+    // Waiting for a missing packet is free only while the ring has something to play.
+    const patience = Math.max(0, Math.min(this.#limits.reorderMs, depthMs - this.#packetMs))
+    this.#held.set(sequence, { packet, giveUpAt: now + patience })
     if (this.#held.size > this.#limits.maxHeld) this.#skipGap(depthMs, [])
     return this.poll(now, depthMs)
   }
@@ -77,9 +78,9 @@ export class JitterBuffer {
 
   /** @returns {number | null} when the oldest packet behind a gap has waited long enough */
   nextTimeout() {
-    let oldest = Infinity
-    for (const { at } of this.#held.values()) oldest = Math.min(oldest, at)
-    return oldest === Infinity ? null : oldest + this.#limits.reorderMs
+    let first = Infinity
+    for (const { giveUpAt } of this.#held.values()) first = Math.min(first, giveUpAt)
+    return first === Infinity ? null : first
   }
 
   /** The track stopped or was muted: what follows begins anew, without a loss. */
@@ -87,7 +88,6 @@ export class JitterBuffer {
     this.#held.clear()
     this.#due = null
     this.#lastCapturedMs = 0
-    this.#lowDepthMs = Infinity
   }
 
   /** @param {number} now @param {number} depthMs @param {Playable[]} out */
@@ -135,10 +135,8 @@ export class JitterBuffer {
       this.counters.dropped++
       return 0
     }
-    this.#lowDepthMs = Math.min(this.#lowDepthMs, after)
     if (excess <= this.#limits.trimSlackMs) {
-      this.#lowDepthMs = Infinity
-      this.#lowSince = now
+        this.#lowSince = now
       return 1
     }
     if (now - this.#lowSince < this.#limits.trimAfterMs) return 1

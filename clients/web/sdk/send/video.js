@@ -39,7 +39,7 @@ export class VideoSender {
   #mode
   #keyframeWanted = true
   #keyframeAt = 0
-  #forcedAt = 0
+  #keyframeRequested = false
   #awaitKeyframe = true
   #baseUs = 0
   #lastCapturedUs = 0
@@ -101,12 +101,9 @@ export class VideoSender {
     this.#heldIsNew = true
   }
 
-  /** Somebody cannot decode: the next frame is a keyframe. */
+  /** Somebody cannot decode: a keyframe follows, at once or as soon as the last one is long enough ago. */
   requestKeyframe() {
-    const now = nowMs()
-    if (now - this.#forcedAt < defaults.forcedKeyframeIntervalMs) return
-    this.#forcedAt = now
-    this.#keyframeWanted = true
+    this.#keyframeRequested = true
   }
 
   /** After a reconnect: nothing is sent until a keyframe is. */
@@ -129,8 +126,15 @@ export class VideoSender {
   #onPace() {
     if (!this.#held) return
     const repeat = 'repeatMs' in this.#settings && nowMs() - this.#encodedAt >= this.#settings.repeatMs
-    if (!this.#heldIsNew && !repeat && !this.#keyframeWanted) return
+    if (!this.#heldIsNew && !repeat && !this.#keyframeDue(nowMs())) return
     this.#heldIsNew = !this.#encode(this.#held) && this.#heldIsNew
+  }
+
+  /** @param {number} now */
+  #keyframeDue(now) {
+    const since = now - this.#keyframeAt
+    return this.#keyframeWanted || since >= this.#settings.keyframeIntervalMs ||
+      (this.#keyframeRequested && since >= defaults.forcedKeyframeIntervalMs)
   }
 
   /** @param {VideoFrame} frame stays the caller's @returns {boolean} whether it went into the encoder */
@@ -159,9 +163,10 @@ export class VideoSender {
     const capturedUs = Math.max(this.#lastCapturedUs + 1, Math.round(now * 1000))
     this.#lastCapturedUs = capturedUs
     if (!this.#baseUs) this.#baseUs = capturedUs
-    const keyFrame = this.#keyframeWanted || now - this.#keyframeAt >= this.#settings.keyframeIntervalMs
+    const keyFrame = this.#keyframeDue(now)
     if (keyFrame) {
       this.#keyframeWanted = false
+      this.#keyframeRequested = false
       this.#keyframeAt = now
     }
     // Sources count from different zeros: every frame gets this side's own time.

@@ -23,7 +23,8 @@ export class Resampler {
       output[i] = before + (input[index] - before) * (position - index)
       position += this.#step
     }
-    this.#position = position - input.length
+    // Rounding must not lead back before the last sample.
+    this.#position = Math.max(0, position - input.length)
     this.#last = input[input.length - 1] ?? this.#last
     return output
   }

@@ -1,0 +1,125 @@
+// The connection reducer: joining, losing, coming back, giving up.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { backoffMs, initialConnection, isFinal, nextTimeout, reduce } from '../sdk/connection.js'
+import { defaults } from '../sdk/defaults.js'
+
+const random = 0.5
+
+/** Runs events from the start; an event may be a function of the connection so far. */
+function run(...events) {
+  let connection = initialConnection()
+  const effects = []
+  for (const event of events) {
+    const given = typeof event === 'function' ? event(connection) : event
+    const [next, done] = reduce(connection, { random, now: 0, ...given })
+    connection = next
+    effects.push(...done)
+  }
+  return { connection, effects, names: effects.map((effect) => (effect.do === 'state' ? effect.state : effect.do)) }
+}
+
+const connect = { type: 'connect' }
+const opened = ({ generation }) => ({ type: 'opened', generation })
+const welcome = ({ generation }) => ({ type: 'welcome', generation, resume: 'token', epoch: 7 })
+const closed = (code, now = 0) => ({ generation }) => ({ type: 'closed', generation, code, reason: '', now })
+const joined = [connect, opened, welcome]
+
+test('a join opens, joins and is connected', () => {
+  const { names, connection } = run(...joined)
+  assert.deepEqual(names, ['connecting', 'open', 'join', 'connected'])
+  assert.equal(connection.resume, 'token')
+})
+
+test('a first connection that fails is not retried', () => {
+  const { connection, effects } = run(connect, closed(1006))
+  assert.equal(connection.state, 'failed')
+  assert.deepEqual(effects.at(-1), { do: 'state', state: 'failed', code: 1006, message: '' })
+})
+
+test('a first connection that meets a restart is retried', () => {
+  assert.equal(run(connect, closed(4033)).connection.state, 'connecting')
+})
+
+test('a lost connection is resumed at once, with its token', () => {
+  const { names, connection } = run(...joined, closed(1006, 100))
+  assert.equal(names.at(-1), 'reconnecting')
+  assert.equal(nextTimeout(connection), 100)
+  const again = run(...joined, closed(1006, 100), { type: 'tick', now: 100 }, opened)
+  assert.deepEqual(again.effects.at(-1), { do: 'join', resume: 'token' })
+  assert.equal(again.connection.state, 'reconnecting')
+})
+
+test('retries wait longer each time, up to a limit', () => {
+  const waits = Array.from({ length: 8 }, (_, attempt) => backoffMs(attempt, 0))
+  assert.deepEqual(waits, [0, 300, 1200, 2700, 4800, 7000, 7000, 7000])
+  assert.ok(backoffMs(3, 0.99) > backoffMs(3, 0))
+})
+
+test('an old socket has no say any more', () => {
+  const before = run(...joined)
+  const stale = reduce(before.connection, { type: 'closed', generation: before.connection.generation - 1, code: 1006, reason: '', now: 0, random })
+  assert.deepEqual(stale, [before.connection, []])
+})
+
+test('refusals are final, interruptions are not', () => {
+  for (const code of [4002, 4004, 4008, 4009, 4010, 4011, 4013, 4015, 4030]) {
+    assert.ok(isFinal(code), String(code))
+    assert.equal(run(...joined, closed(code)).connection.state, 'failed')
+  }
+  for (const code of [1006, 4000, 4012, 4028, 4029, 4031, 4033]) {
+    assert.ok(!isFinal(code), String(code))
+    assert.equal(run(...joined, closed(code)).connection.state, 'reconnecting')
+  }
+})
+
+test('an ERROR before an unclean close says why', () => {
+  const error = ({ generation }) => ({ type: 'error', generation, code: 4030, message: 'You joined from another page.' })
+  const { effects } = run(...joined, error, closed(1006))
+  assert.deepEqual(effects.at(-1), { do: 'state', state: 'failed', code: 4030, message: 'You joined from another page.' })
+})
+
+test('a silent connection is given up, one that hears something is pinged', () => {
+  const limit = defaults.connection.silenceLimitMs
+  const { connection } = run(...joined)
+  const [pinged, effects] = reduce(connection, { type: 'tick', now: 0, random })
+  assert.deepEqual(effects, [{ do: 'ping' }])
+  const [heard] = reduce(pinged, { type: 'received', now: limit - 1, generation: pinged.generation })
+  assert.equal(reduce(heard, { type: 'tick', now: limit, random })[0].state, 'connected')
+  const [lost, closing] = reduce(pinged, { type: 'tick', now: limit, random })
+  assert.equal(lost.state, 'reconnecting')
+  assert.equal(closing[0].do, 'close')
+})
+
+test('a join that is not answered ends: the first attempt fails, a later one is retried', () => {
+  const late = defaults.connection.joinTimeoutMs
+  assert.equal(run(connect, { type: 'tick', now: late }).connection.state, 'failed')
+  const { connection } = run(...joined, closed(1006), { type: 'tick', now: 0 }, { type: 'tick', now: late })
+  assert.equal(connection.state, 'reconnecting')
+  assert.notEqual(connection.retryAt, null)
+})
+
+test('a gap in the roster leads to a new connection', () => {
+  const roster = (epoch) => ({ generation }) => ({ type: 'roster', generation, epoch })
+  assert.equal(run(...joined, roster(8), roster(9)).connection.state, 'connected')
+  assert.deepEqual(run(...joined, roster(9)).names.slice(-2), ['close', 'reconnecting'])
+})
+
+test('after long enough it fails', () => {
+  const { connection } = run(...joined, closed(1006, 0), { type: 'tick', now: 0 }, closed(1006, defaults.connection.giveUpMs))
+  assert.equal(connection.state, 'failed')
+  assert.equal(nextTimeout(connection), null)
+})
+
+test('the network coming back cuts the wait short', () => {
+  const { names } = run(...joined, closed(1006), { type: 'tick' }, closed(1006), { type: 'online' })
+  assert.equal(names.at(-1), 'open')
+})
+
+test('leaving says so and needs nothing more', () => {
+  const { names, connection } = run(...joined, { type: 'disconnect' })
+  assert.deepEqual(names.slice(-3), ['leave', 'close', 'disconnected'])
+  assert.equal(nextTimeout(connection), null)
+  assert.equal(run(...joined, { type: 'disconnect' }, connect).connection.state, 'connecting')
+})
