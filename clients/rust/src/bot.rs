@@ -176,7 +176,6 @@ impl Bot {
         mut stop: std::pin::Pin<&mut impl Future<Output = ()>>,
         report: &mut impl FnMut(&Report),
     ) -> Result<End, BotError> {
-        let connected = Instant::now();
         self.members.reset(&client.welcome().roster);
         for source in &mut self.sources {
             source.request_keyframe();
@@ -185,7 +184,7 @@ impl Bot {
             // Here and below: a connection that is over says why by its last event.
             let _ = client.announce(&track_config(source.track())).await;
         }
-        let mut reports = interval_at(connected + REPORT_INTERVAL, REPORT_INTERVAL);
+        let mut reports = interval_at(Instant::now() + REPORT_INTERVAL, REPORT_INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let due = self.sources.iter().map(Source::due_at).min();
@@ -212,7 +211,7 @@ impl Bot {
                         return Ok(End::Lost);
                     }
                     event => {
-                        if !self.take(&client, event, connected).await {
+                        if !self.take(&client, event).await {
                             tracing::warn!("a roster message is missing; connecting again");
                             return Ok(End::Lost);
                         }
@@ -223,7 +222,7 @@ impl Bot {
     }
 
     /// Takes an event; says whether the connection is still good.
-    async fn take(&mut self, client: &Client, event: Event, connected: Instant) -> bool {
+    async fn take(&mut self, client: &Client, event: Event) -> bool {
         match event {
             Event::Roster(roster) => return self.members.update(&roster),
             Event::Track { participant, track } => self.members.track(participant, &track),
@@ -248,10 +247,8 @@ impl Bot {
                 }
             }
             Event::PublisherAck(ack) => self.sent.uplink_delay_ms = Some(ack.delay_ms),
-            Event::Pong { t } => {
-                let sent_at = Duration::try_from_secs_f64(t / 1e3).unwrap_or_default();
-                let trip = connected.elapsed().saturating_sub(sent_at);
-                self.sent.round_trip_ms = Some(trip.as_secs_f64() * 1e3);
+            Event::Pong { round_trip } => {
+                self.sent.round_trip_ms = Some(round_trip.as_secs_f64() * 1e3);
             }
             Event::Error(error) => {
                 self.sent.errors += 1;

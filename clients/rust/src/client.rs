@@ -1,6 +1,8 @@
 //! A v2 client: joins a room, sends every message a client may send, and turns what arrives into
 //! typed events. It decides nothing; whoever holds it does.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use pulse_proto::{
     ErrorCode, Frame, FrameType, PROTOCOL_VERSION, ParticipantId, Rejection, SUBPROTOCOL,
@@ -11,6 +13,7 @@ use pulse_proto::{
     media::{MediaHeader, chunks},
 };
 use serde::Serialize;
+use serde_json::Number;
 use tokio::time::timeout;
 
 use crate::{
@@ -118,8 +121,8 @@ pub enum Event {
     PublisherAck(PublisherAck),
     /// A PING came back.
     Pong {
-        /// What it held: ms since the connection began.
-        t: f64,
+        /// The time that this took.
+        round_trip: Duration,
     },
     /// Something we sent was refused.
     Error(ErrorMessage),
@@ -199,6 +202,9 @@ impl Client {
             return match self.connection.next().await {
                 Incoming::Binary(bytes) => match read(bytes) {
                     Ok(Read::Event(event)) => event,
+                    Ok(Read::Pong(t)) => Event::Pong {
+                        round_trip: self.connection.since_ping(t),
+                    },
                     Ok(Read::Ping(t)) => {
                         // With a full queue it goes unanswered: our own pings say enough.
                         self.connection.try_send(&encode(self.id(), &Pong { t }));
@@ -375,7 +381,8 @@ async fn welcome(connection: &mut Connection) -> Result<Welcome, ClientError> {
 
 enum Read {
     Event(Event),
-    Ping(serde_json::Number),
+    Ping(Number),
+    Pong(f64),
 }
 
 /// Reads a message of an edge.
@@ -385,6 +392,10 @@ fn read(bytes: Bytes) -> Result<Read, Rejection> {
     let sender = frame.sender();
     Ok(Read::Event(match frame.kind() {
         FrameType::Ping => return Ok(Read::Ping(Ping::parse(payload)?.t)),
+        FrameType::Pong => {
+            let t = Pong::parse(payload)?.t;
+            return Ok(Read::Pong(t.as_f64().unwrap_or_default()));
+        }
         FrameType::Roster => Event::Roster(Roster::parse(payload)?),
         FrameType::TrackConfig => Event::Track {
             participant: sender,
@@ -400,9 +411,6 @@ fn read(bytes: Bytes) -> Result<Read, Rejection> {
         },
         FrameType::KeyframeRequest => Event::KeyframeRequest(KeyframeRequest::parse(payload)?),
         FrameType::PublisherAck => Event::PublisherAck(PublisherAck::parse(payload)?),
-        FrameType::Pong => Event::Pong {
-            t: Pong::parse(payload)?.t.as_f64().unwrap_or_default(),
-        },
         FrameType::Error => Event::Error(ErrorMessage::parse(payload)?),
         FrameType::Media => Event::Media {
             sender,

@@ -12,6 +12,7 @@ use pulse_proto::{
     ErrorCode, Frame, ParticipantId,
     control::{Ping, encode},
 };
+use serde_json::Number;
 use tokio::{
     net::{TcpSocket, TcpStream, lookup_host},
     sync::{mpsc, watch},
@@ -109,6 +110,7 @@ pub struct Connection {
     incoming: mpsc::Receiver<Incoming>,
     paused: watch::Sender<bool>,
     task: JoinHandle<()>,
+    opened: Instant,
     closed: Option<Closed>,
 }
 
@@ -134,10 +136,11 @@ impl Connection {
         let (outgoing, to_write) = mpsc::channel(OUTGOING_MESSAGES);
         let (read, incoming) = mpsc::channel(INCOMING_MESSAGES);
         let (paused, is_paused) = watch::channel(false);
+        let opened = Instant::now();
         let task = tokio::spawn(async move {
             let (sink, stream) = socket.split();
             tokio::select! {
-                () = write(sink, to_write) => {}
+                () = write(sink, to_write, opened) => {}
                 () = self::read(stream, read, is_paused) => {}
             }
         });
@@ -146,6 +149,7 @@ impl Connection {
             incoming,
             paused,
             task,
+            opened,
             closed: None,
         })
     }
@@ -238,6 +242,12 @@ impl Connection {
     /// Reads on.
     pub fn resume_reading(&self) {
         self.paused.send_replace(false);
+    }
+
+    /// How long ago a PING with this `t` was sent.
+    pub(crate) fn since_ping(&self, t: f64) -> Duration {
+        let sent_at = Duration::try_from_secs_f64(t / 1e3).unwrap_or_default();
+        self.opened.elapsed().saturating_sub(sent_at)
     }
 
     /// From now on sends a PING as this participant every 2 s, even while reading is paused.
@@ -337,9 +347,12 @@ async fn upgrade(
 }
 
 /// Writes until nobody can give anything more.
-async fn write(mut sink: SplitSink<Socket, Message>, mut outgoing: mpsc::Receiver<Outgoing>) {
-    let started = Instant::now();
-    let mut pings = interval_at(started + PING_INTERVAL, PING_INTERVAL);
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut outgoing: mpsc::Receiver<Outgoing>,
+    opened: Instant,
+) {
+    let mut pings = interval_at(opened + PING_INTERVAL, PING_INTERVAL);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pinger = None;
     let mut batch = Vec::with_capacity(FLUSH_MESSAGES);
@@ -357,9 +370,9 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut outgoing: mpsc::Receive
                     }
                 }
             }
-            now = pings.tick() => {
+            _ = pings.tick() => {
                 if let Some(id) = pinger {
-                    messages.push(Message::Binary(ping(id, now - started)));
+                    messages.push(Message::Binary(ping(id, opened.elapsed())));
                 }
             }
         }
@@ -382,9 +395,11 @@ async fn flush(
     sink.flush().await
 }
 
-fn ping(id: ParticipantId, since_start: Duration) -> Bytes {
-    let t = u64::try_from(since_start.as_millis()).unwrap_or(u64::MAX);
-    encode(id, &Ping { t: t.into() }).bytes().clone()
+fn ping(id: ParticipantId, since_opened: Duration) -> Bytes {
+    // Whole µs: as ms they fit JSON's numbers for centuries.
+    let millis = since_opened.as_micros() as f64 / 1e3;
+    let t = Number::from_f64(millis).unwrap_or_else(|| 0.into());
+    encode(id, &Ping { t }).bytes().clone()
 }
 
 /// Reads until the end, never faster than its messages are taken.

