@@ -69,7 +69,6 @@ pub struct Edge {
     clients: SocketAddr,
     ops: SocketAddr,
     tls: bool,
-    rooms: Rooms,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -110,6 +109,7 @@ impl Edge {
                 rooms: rooms.clone(),
                 images: Arc::default(),
                 connections: Arc::new(AtomicU64::new(1)),
+                stop: stop.clone(),
             },
             allow_origin: config.allow_origin.clone().into(),
         };
@@ -137,7 +137,6 @@ impl Edge {
             clients: clients_at,
             ops: ops_at,
             tls,
-            rooms,
             tasks,
             stop,
         })
@@ -172,7 +171,6 @@ impl Edge {
     pub async fn shut_down(self) {
         tracing::info!("stopping");
         self.stop.cancel();
-        self.rooms.shut_down().await;
         self.tasks.close();
         if timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::info!("some connections did not end in time");

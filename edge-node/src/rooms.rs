@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     metrics,
-    room::{Input, Message, RoomContext, RoomHandle, RoomTask},
+    room::{Message, RoomContext, RoomHandle, RoomTask},
 };
 
 /// All rooms of this edge.
@@ -61,14 +61,6 @@ impl Rooms {
         metrics::core_view();
         if let Some(room) = self.get(&view.room) {
             room.confirm(view.stamp, view.version);
-        }
-    }
-
-    /// Ends every connection of every room.
-    pub(crate) async fn shut_down(&self) {
-        let rooms: Vec<RoomHandle> = self.lock().values().cloned().collect();
-        for room in rooms {
-            room.tell(Input::Shutdown).await;
         }
     }
 

@@ -24,6 +24,7 @@ use pulse_proto::{
     limits::{ERROR_BURST, IDLE_TIMEOUT, JOIN_TIMEOUT},
 };
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::v1::V1Request;
 use crate::{
@@ -46,6 +47,8 @@ pub(crate) struct SessionContext {
     pub(crate) rooms: Rooms,
     pub(crate) images: Arc<ImageGrants>,
     pub(crate) connections: Arc<AtomicU64>,
+    /// Every client is told when the edge stops.
+    pub(crate) stop: CancellationToken,
 }
 
 /// What a client asked for by the path and subprotocol of its request.
@@ -77,10 +80,14 @@ pub(crate) async fn serve(socket: WebSocket, ask: Ask, context: SessionContext) 
     metrics::connections(label(protocol), 1.0);
     let (sink, stream) = socket.split();
     let reader = Reader { stream };
-    match join(reader, ask, &context).await {
+    let joined = tokio::select! {
+        joined = join(reader, ask, &context) => joined,
+        () = context.stop.cancelled() => Err(Some(ErrorCode::ShuttingDown)),
+    };
+    match joined {
         Ok(joined) => {
             metrics::joined(label(protocol), "admitted");
-            run(sink, joined, protocol).await;
+            run(sink, joined, protocol, &context.stop).await;
         }
         Err(refusal) => {
             metrics::joined(label(protocol), refusal.map_or("gone", ErrorCode::name));
@@ -200,7 +207,12 @@ fn grant(images: &Arc<ImageGrants>, token: &str, room: &Arc<RoomImages>) -> Uplo
 }
 
 /// Reads and writes until either ends, then tells the room.
-async fn run(sink: SplitSink<WebSocket, Message>, joined: Joined, protocol: Protocol) {
+async fn run(
+    sink: SplitSink<WebSocket, Message>,
+    joined: Joined,
+    protocol: Protocol,
+    stop: &CancellationToken,
+) {
     let Joined {
         reader,
         client,
@@ -213,9 +225,15 @@ async fn run(sink: SplitSink<WebSocket, Message>, joined: Joined, protocol: Prot
     let mut gate = Gate::new(clock::now(), outbox.clone(), protocol);
     let write = write_loop(sink, &outbox, &room, from, protocol);
     let read = async {
-        let left = match client {
-            Client::V1(client) => client.read_loop(reader, &room, from, &mut gate).await,
-            Client::V2(client) => client.read_loop(reader, &room, from, &mut gate).await,
+        let frames = async {
+            match client {
+                Client::V1(client) => client.read_loop(reader, &room, from, &mut gate).await,
+                Client::V2(client) => client.read_loop(reader, &room, from, &mut gate).await,
+            }
+        };
+        let left = tokio::select! {
+            left = frames => left,
+            () = stop.cancelled() => Left::error(ErrorCode::ShuttingDown),
         };
         // The writer says goodbye; it ends as soon as that is out, or cannot be.
         outbox.end(left.ending);

@@ -111,7 +111,6 @@ pub(crate) enum Input {
         frame: Frame,
     },
     Timeout,
-    Shutdown,
 }
 
 /// What the room task does about it.
@@ -277,14 +276,6 @@ impl State {
             }
             Input::V1 { from, frame } => self.on_v1(from, &frame, fx),
             Input::Timeout => self.on_timeout(now, fx),
-            Input::Shutdown => {
-                for (slot, member) in self.slots() {
-                    if member.connection.is_some() {
-                        let ending = Ending::Error(ErrorCode::ShuttingDown);
-                        fx.push(Effect::End { slot, ending });
-                    }
-                }
-            }
         }
     }
 
