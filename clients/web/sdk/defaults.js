@@ -53,6 +53,13 @@ export const defaults = Object.freeze({
     ackFreshMs: 1000,
   }),
 
+  rate: Object.freeze({
+    // Down quickly, since audio waits behind the excess; up slowly, since the next probe may bring it back.
+    downFactor: 0.7, downAfterMs: 1000, upFactor: 1.15, upAfterMs: 5000,
+    // Below this a picture is worth less than the bits; frames are skipped instead.
+    minShare: 0.15,
+  }),
+
   jitter: Object.freeze({
     // Two 20-ms packets: one playing, one in hand.
     startTargetMs: 40,

@@ -294,23 +294,24 @@ export class Room extends EventTarget {
     for (const known of [...this.participants.keys()]) if (!present.has(known)) this.#leave(known, 'lost')
     for (const info of participants) {
       const known = this.participants.get(info.id)
-      if (!known) {
-        this.#join(info)
-        continue
-      }
-      this.#update(info)
       const sources = new Set(info.tracks.map(({ source }) => source))
-      // A v1 member's tracks are known by what it sends alone.
-      if (info.protocol === 'v2') for (const source of [...known.tracks.keys()]) if (!sources.has(source)) this.#unpublish(known, source)
-      for (const track of info.tracks) this.#configure(known, track)
+      for (const source of [...(known?.tracks.keys() ?? [])]) {
+        // A v1 member's tracks are known by what it sends alone.
+        if (known && info.protocol === 'v2' && !sources.has(source)) this.#unpublish(known, source)
+      }
+      this.#join(info)
     }
   }
 
   /** @param {ParticipantInfo} info */
   #join(info) {
-    const participant = new Participant(info)
-    this.participants.set(info.id, participant)
-    this.#emit('participantJoined', { participant })
+    let participant = this.participants.get(info.id)
+    if (participant) this.#update(info)
+    else {
+      participant = new Participant(info)
+      this.participants.set(info.id, participant)
+      this.#emit('participantJoined', { participant })
+    }
     for (const track of info.tracks) this.#configure(participant, track)
   }
 

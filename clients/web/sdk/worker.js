@@ -9,6 +9,9 @@ import { Publisher } from './worker/publisher.js'
 import { Socket } from './worker/socket.js'
 import { Subscriber } from './worker/subscriber.js'
 
+/** Errors of the edge that a person can do nothing about: they say that this SDK, or a message on its way, was wrong. */
+const INTERNAL_CODES = new Set([4003, 4005, 4006, 4007, 4012, 4014, 4016, 4017, 4018, 4019, 4035])
+let internalErrors = 0
 /** Errors of the edge that answer a chat message. */
 const CHAT_CODES = new Set([4022, 4023, 4024, 4027, 4036])
 
@@ -97,7 +100,10 @@ function onControl(type, id, message) {
     case FrameType.ERROR: {
       const error = toPlain(errorOfCode(message.code, message.message))
       if (message.ends) return
-      if (CHAT_CODES.has(message.code)) post({ on: 'chatRefused', error })
+      if (INTERNAL_CODES.has(message.code)) {
+        internalErrors++
+        console.warn(error.name, error.message)
+      } else if (CHAT_CODES.has(message.code)) post({ on: 'chatRefused', error })
       else post({ on: 'error', error })
     }
   }
@@ -163,7 +169,7 @@ function reportStatistics() {
   sent.tracks = sent.tracks.map((track) => rate(`sent/${track.source}`, track))
   received.tracks = received.tracks.map((track) => rate(`${track.participantId}/${track.source}`, track))
   last = next
-  post({ on: 'statistics', statistics: { rttMs: Math.round(socket.rttMs * 10) / 10, connection: { ...socket.counters }, sent, received } })
+  post({ on: 'statistics', statistics: { rttMs: Math.round(socket.rttMs * 10) / 10, connection: { ...socket.counters, internalErrors }, sent, received } })
 }
 
 scope.onmessage = ({ data }) => onMessage(data)

@@ -6,6 +6,7 @@ import { defaults } from '../sdk/defaults.js'
 import { Ring, ringBytes } from '../sdk/recv/ring.js'
 import { conceal, opusDurationMs, shorten } from '../sdk/recv/samples.js'
 import { audioLevel } from '../sdk/send/level.js'
+import { VideoRate } from '../sdk/send/rate.js'
 import { References } from '../sdk/send/references.js'
 import { Uplink } from '../sdk/send/uplink.js'
 import { fitSize } from '../sdk/send/video.js'
@@ -51,6 +52,18 @@ test('a fast path may carry more than the floor', () => {
   assert.equal(uplink.hasRoom(200, 10), false)
 })
 
+test('video gives way quickly and comes back slowly', () => {
+  const rate = new VideoRate()
+  assert.equal(rate.update(0, false), false)
+  assert.equal(rate.update(0, true), true)
+  assert.equal(rate.update(500, true), false, 'one step a second')
+  for (let now = 1000; now < 20_000; now += 1000) rate.update(now, true)
+  assert.equal(rate.share, defaults.rate.minShare)
+  assert.equal(rate.update(20_000, false), false)
+  for (let now = 21_000; now < 200_000; now += 1000) rate.update(now, false)
+  assert.equal(rate.share, 1)
+})
+
 test('levels follow RFC 6464', () => {
   assert.equal(audioLevel(new Float32Array(960), -50), 127)
   assert.equal(audioLevel(new Float32Array(960).fill(0.1), -50), 0x80 | 20)
@@ -83,6 +96,8 @@ test('a ring gives back what was written, over its end, and never more than it h
   }
   ring.write([new Float32Array(20), new Float32Array(20)])
   assert.deepEqual([ring.depth, ring.overflow], [8, 12])
+  ring.skip(5)
+  assert.equal(ring.depth, 3)
 })
 
 test('shortened samples keep their ends', () => {

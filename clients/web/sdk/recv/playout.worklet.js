@@ -1,10 +1,7 @@
 // Owns the last step of received sound: reads a ring on the audio thread, waits for its target, fades where it starts and stops.
-// Never decodes and never resamples.
+// A fade is one quantum, 2.7 ms: long enough not to click, too short to hear. Never decodes and never resamples.
 
 import { Ring } from './ring.js'
-
-/** Frames of a fade: 2.7 ms, long enough not to click, too short to hear as a fade. */
-const FADE = 128
 
 class Playout extends AudioWorkletProcessor {
   #playing = false
@@ -49,16 +46,16 @@ class Playout extends AudioWorkletProcessor {
       fadeIn = true
     }
     if (this.#playing) {
-      // One quantum ahead of the end the fade begins, so that the last sample played is silence.
-      const ending = ring.depth < 2 * length
+      // Less than another quantum behind this one: it fades out and the rest, a few ms, is left out.
+      const { depth } = ring
       const frames = ring.read(planes)
-      if (fadeIn) ramp(planes, 0, Math.min(FADE, frames), 1)
-      if (ending) {
-        ramp(planes, Math.max(0, frames - FADE), frames, -1)
-        ring.read(planes.map((plane) => plane.subarray(frames)))
+      if (fadeIn) ramp(planes, 0, frames, 1)
+      if (depth < 2 * length) {
+        ramp(planes, 0, frames, -1)
         for (const plane of planes) plane.fill(0, frames)
-        this.#playing = false
+        ring.skip(depth - frames)
         ring.countUnderrun()
+        this.#playing = false
       }
     }
     return !this.#ended

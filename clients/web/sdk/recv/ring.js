@@ -74,4 +74,9 @@ export class Ring {
     Atomics.store(this.#header, READ, (read + frames) | 0)
     return frames
   }
+
+  /** Leaves frames unplayed. @param {number} frames at most the depth */
+  skip(frames) {
+    Atomics.add(this.#header, READ, frames)
+  }
 }

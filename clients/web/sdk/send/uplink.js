@@ -45,8 +45,12 @@ export class Uplink {
   hasRoom(now, rttMs) {
     const limit = Math.max(this.#limits.floorBytes, this.#bytesPerMs * (rttMs + this.#limits.slackMs))
     if (this.unackedBytes > limit) return false
-    const fresh = now - this.#ackedAt < this.#limits.ackFreshMs
-    return !(fresh && this.delayMs > this.#limits.delayLimitMs && this.unackedBytes > this.#limits.floorBytes / 8)
+    return !(this.isLate(now) && this.unackedBytes > this.#limits.floorBytes / 8)
+  }
+
+  /** Whether what arrives at the edge has waited on the way. @param {number} now */
+  isLate(now) {
+    return now - this.#ackedAt < this.#limits.ackFreshMs && this.delayMs > this.#limits.delayLimitMs
   }
 
   get bitsPerSecond() {

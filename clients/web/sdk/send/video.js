@@ -35,8 +35,6 @@ export class VideoSender {
   #pending = new Map()
   #version
   #size = { width: 0, height: 0 }
-  /** @type {string | undefined} */
-  #mode
   #keyframeWanted = true
   #keyframeAt = 0
   #keyframeRequested = false
@@ -50,6 +48,7 @@ export class VideoSender {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #pace
   #closed = false
+  #rateShare = 1
   /** @type {Record<string, any> | null} what was announced last */
   config = null
   counters = { captured: 0, frames: 0, keyframes: 0, bytes: 0, skippedUplink: 0, skippedEncoder: 0, skippedOffline: 0 }
@@ -104,6 +103,14 @@ export class VideoSender {
   /** Somebody cannot decode: a keyframe follows, at once or as soon as the last one is long enough ago. */
   requestKeyframe() {
     this.#keyframeRequested = true
+  }
+
+  /** Share of the usual bitrate that may be used from now on. @param {number} share */
+  setRateShare(share) {
+    this.#rateShare = share
+    if (!this.#encoder || !this.config) return
+    // The same picture at another rate: no keyframe, no new version.
+    this.#encoder.configure(this.#encoderConfig())
   }
 
   /** After a reconnect: nothing is sent until a keyframe is. */
@@ -180,32 +187,39 @@ export class VideoSender {
 
   /** @param {{width: number, height: number}} size @returns {boolean} */
   #configure(size) {
-    const { codec, bitrate, framerate, scalabilityMode } = this.#settings
     const encoder = this.#encoder ?? this.#createEncoder()
-    // A larger picture than usual gets the bits in proportion, a smaller one no fewer than half.
-    const share = (size.width * size.height) / (this.#settings.width * this.#settings.height)
-    const bits = Math.round(bitrate * Math.min(2, Math.max(0.5, share)))
-    /** @type {VideoEncoderConfig} */
-    const config = {
-      codec, ...size, bitrate: bits, framerate, latencyMode: 'realtime', contentHint: this.#paced ? 'text' : 'motion',
-      ...(scalabilityMode !== 'L1T1' && { scalabilityMode }),
-    }
+    this.#size = size
+    const config = this.#encoderConfig()
     try {
       encoder.configure(config)
     } catch (error) {
       this.#onEncoderError(encoder, error)
       return false
     }
-    this.#mode = config.scalabilityMode
-    this.#size = size
-    this.#references = new References(this.#mode)
+    this.#references = new References(config.scalabilityMode)
     this.#keyframeWanted = true
     this.#version = (this.#version + 1) & 255
+    const { codec, framerate, scalabilityMode } = config
     this.config = {
-      codec, codedWidth: size.width, codedHeight: size.height, framerate, bitrate: bits, ...(this.#mode && { scalabilityMode: this.#mode }),
+      codec, codedWidth: size.width, codedHeight: size.height, framerate, bitrate: this.#fullBitrate(), ...(scalabilityMode && { scalabilityMode }),
     }
     this.#handlers.onConfig(this.config, this.#version)
     return true
+  }
+
+  /** A larger picture than usual gets the bits in proportion, a smaller one no fewer than half. */
+  #fullBitrate() {
+    const share = (this.#size.width * this.#size.height) / (this.#settings.width * this.#settings.height)
+    return Math.round(this.#settings.bitrate * Math.min(2, Math.max(0.5, share)))
+  }
+
+  /** @returns {VideoEncoderConfig} */
+  #encoderConfig() {
+    const { codec, framerate, scalabilityMode } = this.#settings
+    return {
+      codec, ...this.#size, bitrate: Math.round(this.#fullBitrate() * this.#rateShare), framerate, latencyMode: 'realtime',
+      contentHint: this.#paced ? 'text' : 'motion', ...(scalabilityMode !== 'L1T1' && { scalabilityMode }),
+    }
   }
 
   #createEncoder() {

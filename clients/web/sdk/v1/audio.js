@@ -10,9 +10,12 @@ export class V1AudioReceiver {
   #resampler = new Resampler(defaults.v1.sampleRate, defaults.sampleRate)
   /** @type {import('../recv/output.js').Output | null} */
   #output = null
+  /** The newest block while there is no output yet. @type {Float32Array<ArrayBuffer> | null} */
+  #first = null
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
   #onMuted
+  #playing = false
   muted = true
   counters = { packets: 0, bytes: 0, underruns: 0, dropped: 0, unplayed: 0 }
 
@@ -26,6 +29,8 @@ export class V1AudioReceiver {
     this.#output?.close()
     this.#output = output
     output.setTargetMs(0)
+    if (this.#first) this.#write(output, this.#first)
+    this.#first = null
   }
 
   /** @param {Uint8Array} payload @returns {Float32Array} the samples, for the level */
@@ -33,15 +38,10 @@ export class V1AudioReceiver {
     this.counters.packets++
     this.counters.bytes += payload.length
     const samples = this.#resampler.process(pcmToFloat(payload))
-    const depthMs = this.#output?.depthMs ?? 0
-    if (!this.#output) this.counters.unplayed++
-    else if (depthMs > defaults.v1.maxDepthMs) this.counters.dropped++
+    if (this.#output) this.#write(this.#output, samples)
     else {
-      if (depthMs === 0) {
-        if (!this.muted) this.counters.underruns++
-        this.#output.write([conceal(undefined, (defaults.v1.leadMs * defaults.sampleRate) / 1000)])
-      }
-      this.#output.write([samples])
+      if (this.#first) this.counters.unplayed++
+      this.#first = samples
     }
     this.#setMuted(false)
     clearTimeout(this.#timer)
@@ -59,10 +59,26 @@ export class V1AudioReceiver {
     return { ...this.counters, depthMs: Math.round(this.#output?.depthMs ?? 0), ringUnderruns: this.#output?.underruns ?? 0 }
   }
 
+  /** @param {import('../recv/output.js').Output} output @param {Float32Array<ArrayBuffer>} samples */
+  #write(output, samples) {
+    const { depthMs } = output
+    if (depthMs > defaults.v1.maxDepthMs) {
+      this.counters.dropped++
+      return
+    }
+    if (depthMs === 0) {
+      if (this.#playing) this.counters.underruns++
+      output.write([conceal(undefined, (defaults.v1.leadMs * defaults.sampleRate) / 1000)])
+    }
+    this.#playing = true
+    output.write([samples])
+  }
+
   /** @param {boolean} muted */
   #setMuted(muted) {
     if (muted === this.muted) return
     this.muted = muted
+    this.#playing = false
     this.#onMuted(muted)
   }
 }

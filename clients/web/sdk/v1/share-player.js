@@ -94,9 +94,11 @@ export class SharePlayer {
     if (buffered.length === 0) return
     const end = buffered.end(buffered.length - 1)
     const ahead = end - video.currentTime
-    if (ahead > defaults.v1.shareJumpS || video.currentTime < buffered.start(0)) {
+    const lastStart = buffered.start(buffered.length - 1)
+    // In front of the newest range there is a hole that playing never gets over.
+    if (ahead > defaults.v1.shareJumpS || video.currentTime < lastStart) {
       this.counters.jumps++
-      video.currentTime = Math.max(buffered.start(buffered.length - 1), end - defaults.v1.shareTargetS)
+      video.currentTime = Math.max(lastStart, end - defaults.v1.shareTargetS)
       return
     }
     video.playbackRate = playbackRate(ahead)

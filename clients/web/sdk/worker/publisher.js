@@ -3,6 +3,7 @@
 
 import { defaults } from '../defaults.js'
 import { AudioSender } from '../send/audio.js'
+import { VideoRate } from '../send/rate.js'
 import { Uplink } from '../send/uplink.js'
 import { VideoSender } from '../send/video.js'
 import { PcmBlocks, Resampler } from '../v1/pcm.js'
@@ -29,6 +30,8 @@ export class Publisher {
   #sequences = [0, 0, 0, 0]
   #versions = [0, 0, 0, 0]
   #uplink = new Uplink()
+  #rate = new VideoRate()
+  #skipped = false
   #v1Present = false
   #v1Resampler = new Resampler(defaults.sampleRate, defaults.v1.sampleRate)
   #v1Blocks = new PcmBlocks(defaults.v1.blockFrames)
@@ -117,7 +120,12 @@ export class Publisher {
 
   /** @param {any} ack */
   acknowledged(ack) {
-    this.#uplink.acknowledged(performance.now(), ack)
+    const now = performance.now()
+    this.#uplink.acknowledged(now, ack)
+    const changed = this.#rate.update(now, this.#skipped || this.#uplink.isLate(now))
+    this.#skipped = false
+    if (!changed) return
+    for (const { sender } of this.#tracks.values()) if (sender instanceof VideoSender) sender.setRateShare(this.#rate.share)
   }
 
   /** @param {boolean} present whether anybody in the room needs v1's sound */
@@ -133,6 +141,7 @@ export class Publisher {
   statistics() {
     return {
       ...this.counters, unackedBytes: this.#uplink.unackedBytes, uplinkDelayMs: this.#uplink.delayMs, ackedBitsPerSecond: this.#uplink.bitsPerSecond,
+      videoRateShare: this.#rate.share,
       tracks: [...this.#tracks.values()].map(({ source, sender, muted }) => ({ source, muted, ...sender.counters, config: sender.config })),
     }
   }
@@ -141,12 +150,17 @@ export class Publisher {
   #createVideo(source) {
     const number = TRACK_NUMBERS[source]
     const sender = new VideoSender(source === 'screen' ? defaults.screen : defaults.camera, this.#versions[number], {
-      mayEncode: () => !this.#socket.connected ? 'offline'
-        : this.#uplink.hasRoom(performance.now(), this.#socket.rttMs) ? 'send' : 'uplink',
+      mayEncode: () => {
+        if (!this.#socket.connected) return 'offline'
+        if (this.#uplink.hasRoom(performance.now(), this.#socket.rttMs)) return 'send'
+        this.#skipped = true
+        return 'uplink'
+      },
       onConfig: () => this.#announce(source),
       onFrame: (frame) => this.#send(number, { ...frame, config: frame.version, level: LEVEL_NONE }),
       onError: this.#onError,
     })
+    sender.setRateShare(this.#rate.share)
     const track = { source, sender, muted: false }
     this.#tracks.set(source, track)
     return track
