@@ -694,6 +694,14 @@ mod tests {
         assert_eq!(code::<ChatSend>(&long), ErrorCode::ChatTooLong);
     }
 
+    #[test]
+    fn the_number_of_a_ping_keeps_its_value() {
+        let json = br#"{"t":22222222222222222222222222222222222222222222222222222222000128102.89400760774}"#;
+        let ping = Ping::parse(json).unwrap();
+        let again = encode(ParticipantId::ZERO, &ping);
+        assert_eq!(Ping::parse(again.payload()).unwrap(), ping);
+    }
+
     proptest! {
         #[test]
         fn parsing_never_panics(bytes: Vec<u8>) {
