@@ -58,7 +58,6 @@ const LOCAL = {
   share_cancelled: 'Screen sharing was cancelled.',
   empty_message: 'There is nothing to send.',
   message_not_sent: 'The message may not have been sent. Please try again.',
-  audio_blocked: 'The browser blocks sound until you click on the page.',
   speaker_failed: 'That speaker cannot be used. Please choose another.',
   media_failed: 'Sound or picture could not be encoded. Please turn it off and on again.',
   share_unreadable: 'A screen share cannot be shown by this browser.',
@@ -90,9 +89,6 @@ export function errorOfCode(code, message) {
   const known = byCode.get(code)
   return known ? new PulseError(known.name, message ? { message } : {}) : new PulseError('connection_lost', message ? { message } : {})
 }
-
-/** @param {number} code @returns {boolean} whether the code is one of the protocol's */
-export const isProtocolCode = (code) => byCode.has(code)
 
 /**
  * A PulseError as plain data, to cross from the worker to the page.

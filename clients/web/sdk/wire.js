@@ -14,7 +14,6 @@ export const MEDIA_HEADER = 20
 export const MAX_MEDIA_FRAME = 1000
 export const CHUNK_BYTES = MAX_MEDIA_FRAME - FRAME_HEADER - MEDIA_HEADER
 export const MAX_CHUNKS = 1024
-export const MAX_CONTROL = 32_768
 export const MAX_CHAT = 16_384
 export const MAX_IMAGE = 1_048_576
 /** The id of what the server itself says, and of a JOIN. */

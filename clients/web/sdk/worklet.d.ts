@@ -1,7 +1,6 @@
 // Declares what TypeScript's DOM library leaves out: the globals of an AudioWorklet and of a worker, and MediaStreamTrackProcessor.
 
 declare const sampleRate: number
-declare const currentFrame: number
 declare function registerProcessor(name: string, processor: new (options: any) => AudioWorkletProcessor): void
 declare class AudioWorkletProcessor {
   readonly port: MessagePort
