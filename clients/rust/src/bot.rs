@@ -6,7 +6,7 @@ use std::{future::Future, pin::pin, time::Duration};
 use pulse_proto::{
     DisplayName, ErrorCode, RoomName,
     control::{CodecConfig, Source as TrackSource, TrackConfig},
-    limits::{FRAME_HEADER, MAX_CHUNK_PAYLOAD, MEDIA_HEADER},
+    limits::{FRAME_HEADER, IDLE_TIMEOUT, MAX_CHUNK_PAYLOAD, MEDIA_HEADER},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
@@ -186,6 +186,7 @@ impl Bot {
         }
         let mut reports = interval_at(Instant::now() + REPORT_INTERVAL, REPORT_INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
         loop {
             let due = self.sources.iter().map(Source::due_at).min();
             let next_frame = async {
@@ -202,7 +203,9 @@ impl Bot {
                 }
                 _ = reports.tick() => report(&self.report(false, true)),
                 () = next_frame => self.publish(&client).await,
-                event = client.next() => match event {
+                event = client.next() => {
+                    heard = Instant::now();
+                    match event {
                     Event::Closed(closed) if closed.error().is_some_and(is_final) => {
                         return Err(BotError::Ended(closed));
                     }
@@ -216,7 +219,13 @@ impl Bot {
                             return Ok(End::Lost);
                         }
                     }
-                },
+                    }
+                }
+                // Our pings are answered every 2 s on a connection that is alive.
+                () = sleep_until(heard + IDLE_TIMEOUT) => {
+                    tracing::warn!("the connection went silent; connecting again");
+                    return Ok(End::Lost);
+                }
             }
         }
     }

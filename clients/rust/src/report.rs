@@ -72,7 +72,7 @@ pub struct Sent {
     pub keyframes_asked: u64,
     /// ERROR messages it got.
     pub errors: u64,
-    /// Connections after the first.
+    /// Attempts to come back after a connection was lost.
     pub reconnects: u64,
     /// The last round trip of a PING.
     pub round_trip_ms: Option<f64>,

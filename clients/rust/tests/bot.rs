@@ -9,6 +9,7 @@
 
 mod served;
 
+use futures_util::StreamExt;
 use pulse_client::{Address, Bot, BotError, BotOptions, Report, SocketOptions};
 use pulse_proto::{
     ErrorCode, Frame, FrameType, ParticipantId,
@@ -132,6 +133,21 @@ async fn a_lost_connection_is_resumed_with_a_keyframe_and_running_numbers() {
     stop.send(()).unwrap();
     drop(served);
     assert_eq!(running.await.unwrap().unwrap().sent.reconnects, 2);
+}
+
+#[tokio::test]
+async fn a_silent_connection_is_given_up() {
+    let (running, stop, listener) = bot().await;
+    let (mut served, _) = let_in(&listener).await;
+    // The clock may run ahead: nothing but the silence is being waited for.
+    tokio::time::pause();
+    while let Some(Ok(_)) = served.socket.next().await {}
+    tokio::time::resume();
+    let (served, resume) = let_in(&listener).await;
+    assert!(resume.is_some());
+    stop.send(()).unwrap();
+    drop(served);
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
