@@ -58,6 +58,7 @@ impl Drop for Inner {
 pub(crate) struct Outbox {
     inner: Mutex<Inner>,
     ready: Notify,
+    overflowed: Notify,
 }
 
 impl Outbox {
@@ -73,6 +74,7 @@ impl Outbox {
         inner.count_held();
         if overflow {
             inner.ending = Some(Ending::Error(ErrorCode::TooSlow));
+            self.overflowed.notify_one();
         }
         let wake = overflow || (was_empty && !inner.lanes.is_empty());
         drop(inner);
@@ -93,16 +95,13 @@ impl Outbox {
         self.lock().lanes.forget(publisher, track);
     }
 
-    /// Moves what leaves next into `batch`; an ending is told once nothing else is left, or at once
-    /// if the receiver was too slow.
+    /// Moves what leaves next into `batch`; an ending is told once nothing else is left.
     pub(crate) fn take(&self, now: Instant, batch: &mut Vec<Bytes>) -> Option<Ending> {
         let mut drops = Drops::new();
         let mut inner = self.lock();
         let ending = inner.ending;
-        if ending != Some(Ending::Error(ErrorCode::TooSlow)) {
-            inner.lanes.take(now, WRITE_BATCH, batch, &mut drops);
-            inner.count_held();
-        }
+        inner.lanes.take(now, WRITE_BATCH, batch, &mut drops);
+        inner.count_held();
         drop(inner);
         metrics::dropped(&drops);
         if batch.is_empty() { ending } else { None }
@@ -116,6 +115,11 @@ impl Outbox {
     /// Waits until there may be something to take.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
+    }
+
+    /// Waits until more must be sent than may wait: the receiver does not keep up.
+    pub(crate) async fn overflowed(&self) {
+        self.overflowed.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

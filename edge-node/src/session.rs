@@ -426,7 +426,14 @@ async fn write_loop(
             }
             sink.flush().await
         };
-        timeout(WRITE_TIMEOUT, flush).await.ok()?.ok()?;
+        tokio::select! {
+            flushed = timeout(WRITE_TIMEOUT, flush) => flushed.ok()?.ok()?,
+            () = outbox.overflowed() => {
+                // Its socket takes nothing, so it cannot be told.
+                metrics::closed(ErrorCode::TooSlow);
+                return Some(Ending::Error(ErrorCode::TooSlow));
+            }
+        }
         for track in outbox.starved(clock::now()) {
             room.offer(Input::Starved { from, track });
         }
