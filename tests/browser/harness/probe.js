@@ -90,6 +90,26 @@ export function installProbe() {
     })
   }
 
+  /** In how many of the looks of `spanMs` a tone is there, from its first one on. */
+  function steady(hz, spanMs, limitMs) {
+    const from = performance.now()
+    let first = 0
+    let looks = 0
+    let present = 0
+    return listen((analyser) => {
+      const now = performance.now()
+      const there = levelAt(analyser, hz) > -50
+      if (there && first === 0) first = now
+      if (first === 0) {
+        if (now - from > limitMs) throw new Error(`no tone at ${hz} Hz within ${limitMs} ms`)
+        return undefined
+      }
+      looks++
+      if (there) present++
+      return now - first >= spanMs ? { looks, share: present / looks } : undefined
+    })
+  }
+
   /** Waits for `quietMs` without sound. */
   function quiet(quietMs, limitMs) {
     const from = performance.now()
@@ -135,5 +155,5 @@ export function installProbe() {
     return pulseRoom.statistics()
   }
 
-  Object.assign(globalThis, { pulseProbe: { firstPictureAfterClick, freshStatistics, look, moving, onsets, quiet, levelAt, rms, listen } })
+  Object.assign(globalThis, { pulseProbe: { firstPictureAfterClick, freshStatistics, look, moving, onsets, quiet, steady, levelAt, rms, listen } })
 }
