@@ -39,6 +39,8 @@ export const defaults = Object.freeze({
   }),
   // A deeper encoder queue only adds delay.
   videoEncoderQueue: 2,
+  // An encoder that has failed is made anew, but not at the rate of frames.
+  encoderRetryMs: 1000,
   // Several receivers that lose the same frame ask at nearly the same time.
   forcedKeyframeIntervalMs: 500,
 

@@ -172,6 +172,6 @@ function reportStatistics() {
   post({ on: 'statistics', statistics: { rttMs: Math.round(socket.rttMs * 10) / 10, connection: { ...socket.counters, internalErrors }, sent, received } })
 }
 
-scope.onmessage = ({ data }) => onMessage(data)
+scope.onmessage = (/** @type {MessageEvent} */ { data }) => onMessage(data)
 setInterval(reportStatistics, defaults.statisticsMs)
 setInterval(() => socket.connected && post({ on: 'speakers', ...speakers.report(performance.now()) }), defaults.speakers.reportMs)

@@ -49,6 +49,8 @@ export class VideoSender {
   #pace
   #closed = false
   #rateShare = 1
+  #layered
+  #failedAt = -Infinity
   /** @type {Record<string, any> | null} what was announced last */
   config = null
   counters = { captured: 0, frames: 0, keyframes: 0, bytes: 0, skippedUplink: 0, skippedEncoder: 0, skippedOffline: 0 }
@@ -63,6 +65,7 @@ export class VideoSender {
     this.#version = version
     this.#handlers = handlers
     this.#paced = 'repeatMs' in settings
+    this.#layered = settings.scalabilityMode !== 'L1T1'
     if (this.#paced) this.#pace = setInterval(() => this.#onPace(), 1000 / settings.framerate)
   }
 
@@ -146,7 +149,7 @@ export class VideoSender {
 
   /** @param {VideoFrame} frame stays the caller's @returns {boolean} whether it went into the encoder */
   #encode(frame) {
-    if (this.#closed) return false
+    if (this.#closed || nowMs() - this.#failedAt < defaults.encoderRetryMs) return false
     const verdict = this.#handlers.mayEncode()
     if (verdict === 'offline') {
       this.counters.skippedOffline++
@@ -218,7 +221,7 @@ export class VideoSender {
     const { codec, framerate, scalabilityMode } = this.#settings
     return {
       codec, ...this.#size, bitrate: Math.round(this.#fullBitrate() * this.#rateShare), framerate, latencyMode: 'realtime',
-      contentHint: this.#paced ? 'text' : 'motion', ...(scalabilityMode !== 'L1T1' && { scalabilityMode }),
+      contentHint: this.#paced ? 'text' : 'motion', ...(this.#layered && { scalabilityMode }),
     }
   }
 
@@ -237,6 +240,12 @@ export class VideoSender {
     if (encoder.state !== 'closed') encoder.close()
     this.#encoder = null
     this.#pending.clear()
+    this.#failedAt = nowMs()
+    if (this.#layered && this.counters.frames === 0) {
+      // This browser encodes without temporal layers only; that is no reason to go without a picture.
+      this.#layered = false
+      return
+    }
     this.#handlers.onError(error)
   }
 
