@@ -365,17 +365,11 @@ impl Lanes {
 
     fn push_share(&mut self, cluster_at: Option<usize>, frame: &Frame, drops: &mut Drops) {
         if frame.kind() != FrameType::ScreenShare {
-            // START and STOP begin anew; what is older is of no use.
-            if !self.share.is_empty() {
-                drops.push(("v1_share", Cause::Full, self.share.len() as u64));
-            }
-            self.share.clear();
-            self.share_bytes = 0;
+            // After START and STOP, chunks of what was shared before are of no use.
+            self.drop_share_chunks(drops);
             self.share_cut = false;
         } else if self.share_bytes + frame.len() > MAX_V1_SHARE_CHUNK + FRAME_HEADER {
-            drops.push(("v1_share", Cause::Full, self.share.len() as u64));
-            self.share.clear();
-            self.share_bytes = 0;
+            self.drop_share_chunks(drops);
             self.share_cut = true;
         }
         let bytes = if self.share_cut && frame.kind() == FrameType::ScreenShare {
@@ -391,6 +385,20 @@ impl Lanes {
         };
         self.share_bytes += bytes.len();
         self.share.push_back(bytes);
+    }
+}
+
+impl Lanes {
+    /// Drops chunks; STARTs and STOPs stay.
+    fn drop_share_chunks(&mut self, drops: &mut Drops) {
+        let before = self.share.len();
+        let chunk = FrameType::ScreenShare.number();
+        self.share
+            .retain(|bytes| bytes.get(FRAME_HEADER - 1) != Some(&chunk));
+        self.share_bytes = self.share.iter().map(Bytes::len).sum();
+        if self.share.len() < before {
+            drops.push(("v1_share", Cause::Full, (before - self.share.len()) as u64));
+        }
     }
 }
 

@@ -162,6 +162,8 @@ struct Member {
     connection: Option<ConnectionId>,
     /// When its connection was lost.
     away_since: Option<Instant>,
+    /// The epoch it came with.
+    joined_at: u64,
     token: String,
     tracks: BTreeMap<u8, Track>,
     wants: Subscribe,
@@ -213,11 +215,10 @@ impl State {
         self.members.iter().all(Option::is_none)
     }
 
-    /// The rows that this edge declares: id and name of everybody here.
+    /// The rows that this edge declares: id and name of everybody here, who came first before.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (ParticipantId, &DisplayName)> {
-        self.members
-            .iter()
-            .flatten()
+        self.in_order()
+            .into_iter()
             .map(|member| (member.id, &member.name))
     }
 
@@ -317,6 +318,7 @@ impl State {
             v1_bridge: request.v1_bridge,
             connection: Some(connection),
             away_since: None,
+            joined_at: self.epoch + 1,
             token: request.token,
             tracks: BTreeMap::new(),
             wants: Subscribe::everything(),
@@ -391,9 +393,8 @@ impl State {
     fn welcome(&self, slot: Slot, uploads: String, resumed: bool, fx: &mut Vec<Effect>) {
         let Some(member) = self.at(slot) else { return };
         let others = self
-            .members
-            .iter()
-            .flatten()
+            .in_order()
+            .into_iter()
             .filter(|other| other.id != member.id);
         let welcome = Welcome {
             hello: Hello {
@@ -549,6 +550,13 @@ impl State {
             .iter()
             .enumerate()
             .filter_map(|(index, member)| Some((Slot(index), member.as_ref()?)))
+    }
+
+    /// The members in the order in which they came.
+    fn in_order(&self) -> Vec<&Member> {
+        let mut members: Vec<&Member> = self.members.iter().flatten().collect();
+        members.sort_by_key(|member| member.joined_at);
+        members
     }
 
     fn slot_of(&self, id: ParticipantId) -> Option<Slot> {
