@@ -284,7 +284,7 @@ impl State {
         let connection = request.connection;
         let resumed = request.resume.as_ref().and_then(|token| {
             self.slots()
-                .find(|(_, member)| member.token == *token)
+                .find(|(_, member)| !member.is_v1() && member.token == *token)
                 .map(|(slot, _)| slot)
         });
         if let Some(slot) = resumed {
