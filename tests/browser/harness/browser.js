@@ -58,7 +58,8 @@ export class Person {
     page.on('pageerror', (error) => note(`uncaught ${error.stack ?? error.message}`))
     page.on('crash', () => note('the page crashed'))
     page.on('console', (message) => {
-      if (message.type() === 'error') note(`console: ${message.text()} (${message.location().url})`)
+      // A picture that was not closed is a leak that the browser merely mentions.
+      if (message.type() === 'error' || message.text().includes('garbage collected without being closed')) note(`console: ${message.text()} (${message.location().url})`)
     })
   }
 

@@ -1,7 +1,7 @@
 // Owns the edge under test: the release binary on free ports, its printed addresses, its end. Never builds it.
 
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -77,7 +77,8 @@ export class Edge {
     return result
   }
 
-  async metrics() {
-    return (await fetch(this.metricsUrl)).text()
+  /** Memory it holds, on Linux. @returns {number} */
+  get residentBytes() {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8'))?.[1]) * 1024
   }
 }

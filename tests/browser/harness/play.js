@@ -9,15 +9,15 @@ import { startEdge } from './edge.js'
 
 const TEST_LIMIT_MS = 120_000
 
-/** @param {{flags?: string[]}} [options] for the browser */
-export function theatre(options) {
+/** @param {{flags?: string[], limitMs?: number}} [options] flags of the browser, how long a test may take */
+export function theatre({ flags, limitMs = TEST_LIMIT_MS } = {}) {
   /** @type {import('./edge.js').Edge} */
   let edge
   /** @type {import('playwright-core').Browser} */
   let browser
   before(async () => {
     edge = await startEdge()
-    browser = await launchBrowser(options)
+    browser = await launchBrowser({ flags })
   })
   after(async () => {
     await browser?.close()
@@ -31,7 +31,7 @@ export function theatre(options) {
    *   note: (text: string) => void, onEnd: (action: () => unknown) => void}) => Promise<void>} act
    */
   function play(title, act) {
-    test(title, { timeout: TEST_LIMIT_MS }, async (t) => {
+    test(title, { timeout: limitMs }, async (t) => {
       /** @type {import('./browser.js').Person[]} */
       const people = []
       /** @type {(() => unknown)[]} */
