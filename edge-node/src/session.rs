@@ -1,41 +1,38 @@
 //! One client connection, from its join to its close: what v1 and v2 have in common. It owns the
 //! socket; a reader and a writer run side by side, and neither ever waits for another connection.
 
+mod gate;
 mod v1;
 mod v2;
+mod writer;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use futures_util::{
-    SinkExt as _, StreamExt as _,
+    StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
 use pulse_proto::{
-    ErrorCode, Frame, ParticipantId, RoomName,
-    control::{self, ErrorMessage, LeaveReason, Protocol},
-    limits::{ERROR_BURST, IDLE_TIMEOUT, JOIN_TIMEOUT},
+    DisplayName, ErrorCode, Frame, ParticipantId, RoomName,
+    control::{LeaveReason, Protocol},
+    limits::{IDLE_TIMEOUT, JOIN_TIMEOUT},
 };
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use self::gate::Gate;
 pub(crate) use self::v1::V1Request;
+use self::writer::{close, write_loop};
 use crate::{
-    budget::Budget,
     clock,
     images::{ImageGrants, RoomImages},
-    limits::{
-        CONTROL_BURST, CONTROL_PER_SECOND, MEDIA_BYTES_BURST, MEDIA_BYTES_PER_SECOND, WRITE_TIMEOUT,
-    },
     metrics,
-    outbox::{Class, Ending, Outbox},
+    outbox::{Ending, Outbox},
     random,
     room::{Admitted, ConnectionId, From, Input, JoinRequest, RoomHandle},
     rooms::Rooms,
@@ -113,7 +110,7 @@ struct Joined {
 /// What reads a client's frames.
 enum Client {
     V1(v1::Client),
-    V2(v2::Client),
+    V2(Box<v2::Client>),
 }
 
 /// A client's token for chat images, revoked when it is dropped.
@@ -155,7 +152,7 @@ async fn join(
             (
                 room,
                 request,
-                Client::V2(v2::Client::new(clock::now())),
+                Client::V2(Box::new(v2::Client::new(clock::now()))),
                 true,
             )
         }
@@ -334,151 +331,8 @@ fn too_large(error: &axum::Error) -> bool {
     error.to_string().starts_with("Space limit exceeded")
 }
 
-/// What a client may still send: errors, control and media have a budget each.
-struct Gate {
-    outbox: Arc<Outbox>,
-    protocol: Protocol,
-    errors: Budget,
-    control: Budget,
-    media: Budget,
-}
-
-impl Gate {
-    fn new(now: Instant, outbox: Arc<Outbox>, protocol: Protocol) -> Self {
-        Self {
-            outbox,
-            protocol,
-            errors: Budget::new(now, f64::from(ERROR_BURST), 1.0),
-            control: Budget::new(now, CONTROL_BURST, CONTROL_PER_SECOND),
-            media: Budget::new(now, MEDIA_BYTES_BURST, MEDIA_BYTES_PER_SECOND),
-        }
-    }
-
-    fn allows_control(&mut self, now: Instant) -> Result<(), ErrorCode> {
-        if self.control.take(now, 1.0) {
-            Ok(())
-        } else {
-            Err(ErrorCode::RateLimited)
-        }
-    }
-
-    fn allows_media(&mut self, now: Instant, bytes: usize) -> Result<(), ErrorCode> {
-        if self.media.take(now, bytes as f64) {
-            Ok(())
-        } else {
-            Err(ErrorCode::RateLimited)
-        }
-    }
-
-    /// Counts what was refused and tells the client, unless it has used up its errors.
-    fn refuse(&mut self, now: Instant, code: ErrorCode) -> Result<(), Left> {
-        metrics::error(code);
-        if code.ends() {
-            return Err(Left::error(code));
-        }
-        if !self.errors.take(now, 1.0) {
-            // What comes too fast is dropped, and that is enough: it was well-formed.
-            if code == ErrorCode::RateLimited {
-                return Ok(());
-            }
-            return Err(Left::error(ErrorCode::TooManyErrors));
-        }
-        if self.protocol == Protocol::V2 {
-            let message = ErrorMessage::new(code, false);
-            let frame = control::encode(ParticipantId::ZERO, &message);
-            self.outbox.push(now, Class::Control, &frame);
-        }
-        Ok(())
-    }
-}
-
-/// Sends what the room queues, everything that waits in one flush. Returns how the edge ended the
-/// connection, or `None` if it broke.
-async fn write_loop(
-    mut sink: SplitSink<WebSocket, Message>,
-    outbox: &Outbox,
-    room: &RoomHandle,
-    from: From,
-    protocol: Protocol,
-) -> Option<Ending> {
-    let mut batch = Vec::new();
-    let mut ping_at = protocol_ping(protocol);
-    loop {
-        if let Some(ending) = outbox.take(clock::now(), &mut batch) {
-            close(sink, ending, protocol).await;
-            return Some(ending);
-        }
-        if batch.is_empty() {
-            tokio::select! {
-                () = outbox.ready() => {}
-                () = ping_due(ping_at) => {
-                    ping_at = protocol_ping(protocol);
-                    timeout(WRITE_TIMEOUT, sink.send(Message::Ping(Bytes::new()))).await.ok()?.ok()?;
-                }
-            }
-            continue;
-        }
-        let bytes: usize = batch.iter().map(Bytes::len).sum();
-        metrics::sent(batch.len(), bytes);
-        let flush = async {
-            for message in batch.drain(..) {
-                sink.feed(Message::Binary(message)).await?;
-            }
-            sink.flush().await
-        };
-        tokio::select! {
-            flushed = timeout(WRITE_TIMEOUT, flush) => flushed.ok()?.ok()?,
-            () = outbox.overflowed() => {
-                // Its socket takes nothing, so it cannot be told.
-                metrics::closed(ErrorCode::TooSlow);
-                return Some(Ending::Error(ErrorCode::TooSlow));
-            }
-        }
-        for track in outbox.starved(clock::now()) {
-            room.offer(Input::Starved { from, track });
-        }
-    }
-}
-
-/// v1 clients send nothing while nobody speaks: WebSocket pings keep them.
-fn protocol_ping(protocol: Protocol) -> Option<Instant> {
-    (protocol == Protocol::V1).then(|| clock::now() + crate::limits::V1_PING_INTERVAL)
-}
-
-async fn ping_due(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Says why, and closes.
-async fn close(mut sink: SplitSink<WebSocket, Message>, ending: Ending, protocol: Protocol) {
-    let (code, reason) = match ending {
-        Ending::Left => (1000, ""),
-        Ending::Error(code) => {
-            metrics::closed(code);
-            (code.number(), code.sentence())
-        }
-    };
-    let goodbye = async {
-        if let (Ending::Error(code), Protocol::V2) = (ending, protocol) {
-            let message = control::encode(ParticipantId::ZERO, &ErrorMessage::new(code, true));
-            sink.feed(Message::Binary(message.bytes().clone())).await?;
-        }
-        let frame = CloseFrame {
-            code,
-            reason: reason.into(),
-        };
-        sink.send(Message::Close(Some(frame))).await?;
-        sink.close().await
-    };
-    // The client may be gone already.
-    let _ = timeout(crate::limits::DRAIN_TIMEOUT, goodbye).await;
-}
-
 /// A v2 client's request, completed by the edge.
-fn fresh(protocol: Protocol, id: ParticipantId, name: pulse_proto::DisplayName) -> JoinRequest {
+fn fresh(protocol: Protocol, id: ParticipantId, name: DisplayName) -> JoinRequest {
     JoinRequest {
         connection: ConnectionId(0),
         protocol,

@@ -1,0 +1,204 @@
+//! The bounds and drop rules of one receiver's lanes.
+
+use pulse_proto::{id::ParticipantId, media};
+
+use super::*;
+use crate::outbox::gate::header;
+
+const ALICE: ParticipantId = ParticipantId::ZERO;
+
+fn video(sequence: u32, reference: u8, temporal: u8, bytes: usize) -> Vec<(Class, Frame)> {
+    media::chunks(
+        ALICE,
+        header(sequence, reference, temporal),
+        &vec![0; bytes],
+    )
+    .unwrap()
+    .map(|frame| (Class::Video(MediaHeader::parse(&frame).unwrap()), frame))
+    .collect()
+}
+
+fn sequences(batch: &[Bytes]) -> Vec<u32> {
+    let mut sequences: Vec<u32> = batch
+        .iter()
+        .map(|bytes| {
+            MediaHeader::parse(&Frame::parse(bytes.clone()).unwrap())
+                .unwrap()
+                .sequence
+        })
+        .collect();
+    sequences.dedup();
+    sequences
+}
+
+struct Rig {
+    lanes: Lanes,
+    now: Instant,
+    drops: Drops,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let now = tokio::time::Instant::now().into_std();
+        Self {
+            lanes: Lanes::default(),
+            now,
+            drops: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, frames: Vec<(Class, Frame)>) {
+        for (class, frame) in frames {
+            self.lanes
+                .push(self.now, class, &frame, &mut self.drops)
+                .unwrap();
+        }
+    }
+
+    fn take(&mut self, budget: usize) -> Vec<Bytes> {
+        let mut batch = Vec::new();
+        self.lanes
+            .take(self.now, budget, &mut batch, &mut self.drops);
+        batch
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now += Duration::from_millis(ms);
+    }
+
+    fn audio(&mut self) {
+        let frame = Frame::new(ALICE, FrameType::Media, &[0; 120]);
+        self.push(vec![(Class::Audio, frame)]);
+    }
+}
+
+#[test]
+fn audio_leaves_before_video_and_control_before_both() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 100));
+    rig.audio();
+    rig.push(vec![(
+        Class::Control,
+        Frame::new(ALICE, FrameType::Pong, b"{}"),
+    )]);
+    let kinds: Vec<u8> = rig.take(usize::MAX).iter().map(|b| b[36]).collect();
+    assert_eq!(
+        kinds,
+        [FrameType::Pong, FrameType::Media, FrameType::Media].map(|k| k.number())
+    );
+    assert!(rig.lanes.is_empty());
+    assert_eq!(rig.lanes.bytes(), 0);
+}
+
+#[test]
+fn a_stalled_receiver_holds_little_and_hears_only_what_is_fresh() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 40_000));
+    for step in 1..500 {
+        rig.push(video(step, 1, 0, 8_000));
+        rig.audio();
+        rig.wait(20);
+        assert!(rig.lanes.bytes() <= 256 * 1024);
+    }
+    let batch = rig.take(usize::MAX);
+    assert!(
+        batch.len() <= 11,
+        "at most 200 ms of audio, no stale video: {}",
+        batch.len()
+    );
+    assert_eq!(
+        rig.lanes.starved(rig.now),
+        vec![TrackRef {
+            participant: ALICE,
+            track: 1
+        }]
+    );
+    assert!(
+        rig.lanes.starved(rig.now).is_empty(),
+        "asked once in a while only"
+    );
+    rig.push(video(501, 1, 0, 100));
+    assert!(
+        rig.take(usize::MAX).is_empty(),
+        "nothing that cannot be decoded"
+    );
+    rig.push(video(502, 0, 0, 100));
+    rig.push(video(503, 1, 0, 100));
+    assert_eq!(sequences(&rig.take(usize::MAX)), [502, 503]);
+    rig.wait(5_000);
+    assert!(rig.lanes.starved(rig.now).is_empty());
+}
+
+#[test]
+fn upper_layers_go_first() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, MAX_VIDEO_BYTES / 2));
+    rig.push(video(1, 1, 2, MAX_VIDEO_BYTES / 4));
+    rig.push(video(2, 2, 1, MAX_VIDEO_BYTES / 8));
+    rig.push(video(3, 1, 2, MAX_VIDEO_BYTES / 4));
+    assert_eq!(sequences(&rig.take(usize::MAX)), [0, 2]);
+    assert!(rig.lanes.starved(rig.now).is_empty());
+}
+
+#[test]
+fn a_frame_that_has_begun_is_finished() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 5_000));
+    assert_eq!(rig.take(1_000).len(), 1);
+    rig.push(video(1, 1, 0, MAX_VIDEO_BYTES));
+    assert_eq!(sequences(&rig.take(usize::MAX)), [0]);
+}
+
+#[test]
+fn a_large_frame_of_one_track_spares_the_others() {
+    let mut rig = Rig::new();
+    let bob = ParticipantId::from_random([1; 16]);
+    let small: Vec<_> = media::chunks(bob, header(0, 0, 0), &[0; 2_000])
+        .unwrap()
+        .map(|frame| (Class::Video(MediaHeader::parse(&frame).unwrap()), frame))
+        .collect();
+    rig.push(small);
+    rig.push(video(0, 0, 0, MAX_VIDEO_BYTES));
+    let batch = rig.take(usize::MAX);
+    assert_eq!(batch.len(), 3);
+    assert!(batch.iter().all(|bytes| &bytes[..36] == bob.as_bytes()));
+}
+
+#[test]
+fn control_overflows_instead_of_being_dropped() {
+    let mut lanes = Lanes::default();
+    let now = tokio::time::Instant::now().into_std();
+    let frame = Frame::new(ALICE, FrameType::Roster, &[b' '; 1_000]);
+    let mut drops = Vec::new();
+    let pushed = (0..10_000)
+        .take_while(|_| lanes.push(now, Class::Control, &frame, &mut drops).is_ok())
+        .count();
+    assert!((10..=MAX_CONTROL_MESSAGES).contains(&pushed));
+    assert!(drops.is_empty());
+}
+
+#[test]
+fn a_share_goes_on_at_a_cluster() {
+    /// Two of them fit the lane, three do not.
+    const HALF: usize = MAX_V1_SHARE_CHUNK / 2 - 64;
+    let mut rig = Rig::new();
+    let chunk = |fill: u8, cluster_at| {
+        let mut payload = vec![fill; HALF];
+        payload[7] = 0x1f;
+        let class = Class::V1Share { cluster_at };
+        vec![(class, Frame::new(ALICE, FrameType::ScreenShare, &payload))]
+    };
+    for fill in 0..3 {
+        rig.push(chunk(fill, None));
+    }
+    assert!(
+        rig.take(usize::MAX).is_empty(),
+        "cut in the middle: nothing to go on with"
+    );
+    rig.push(chunk(4, Some(7)));
+    rig.push(chunk(5, None));
+    let batch = rig.take(usize::MAX);
+    assert_eq!(batch.len(), 2);
+    assert_eq!(batch[0][FRAME_HEADER], 0x1f);
+    assert_eq!(batch[0].len(), FRAME_HEADER + HALF - 7);
+}
