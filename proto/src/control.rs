@@ -1,7 +1,7 @@
 //! Control messages: JSON payloads with every bound of PROTOCOL.md section 4. Parsing is strict
 //! about the fields it knows (type, range, named once) and ignores the others.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{
     PROTOCOL_VERSION,
@@ -24,6 +24,7 @@ const MAX_AGENT_CHARS: usize = 64;
 const MAX_TOKEN_CHARS: usize = 64;
 const MAX_NONCE_CHARS: usize = 64;
 const MAX_CODEC_CHARS: usize = 64;
+const MAX_COLOR_CHARS: usize = 16;
 const MAX_DESCRIPTION_DIGITS: usize = 2_048;
 const MAX_PAUSED: usize = 256;
 
@@ -290,6 +291,31 @@ impl Source {
     }
 }
 
+/// How decoded samples become colours, in WebCodecs' own names; null is unknown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ColorSpace {
+    /// The colours of the primaries, such as `bt709`.
+    #[serde(deserialize_with = "present")]
+    pub primaries: Option<String>,
+    /// The transfer function, such as `iec61966-2-1`.
+    #[serde(deserialize_with = "present")]
+    pub transfer: Option<String>,
+    /// The matrix from YUV to RGB, such as `smpte170m`.
+    #[serde(deserialize_with = "present")]
+    pub matrix: Option<String>,
+    /// Whether samples use all of their range.
+    #[serde(deserialize_with = "present")]
+    pub full_range: Option<bool>,
+}
+
+/// Reads a field that may be null but not missing, which serde alone takes for the same.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
 /// What a decoder needs, in WebCodecs' own field names. Audio has a sample rate and channels, video
 /// a coded size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -318,6 +344,9 @@ pub struct CodecConfig {
     /// WebCodecs' name of the layering, such as `L1T3`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scalability_mode: Option<String>,
+    /// How to read the decoded samples.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub color_space: Option<Box<ColorSpace>>,
     /// The init segment, hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub description: Option<String>,
@@ -358,6 +387,14 @@ impl CodecConfig {
             .is_some_and(|mode| mode.chars().count() > 16)
         {
             return bad("scalabilityMode has up to 16 characters");
+        }
+        if self.color_space.as_ref().is_some_and(|space| {
+            [&space.primaries, &space.transfer, &space.matrix]
+                .into_iter()
+                .flatten()
+                .any(|name| name.chars().count() > MAX_COLOR_CHARS)
+        }) {
+            return bad("the names of a colorSpace have up to 16 characters");
         }
         if self.description.as_ref().is_some_and(|hex| {
             hex.len() > MAX_DESCRIPTION_DIGITS
@@ -675,6 +712,31 @@ mod tests {
             r#"{"codec":"vp8","codedWidth":640,"codedHeight":360,"description":"zz"}"#,
         ] {
             assert_eq!(code::<TrackConfig>(&camera(bad)), ErrorCode::BadConfig);
+        }
+    }
+
+    #[test]
+    fn colours_are_named_or_null() {
+        let camera = |space: &str| {
+            format!(
+                r#"{{"track":1,"source":"camera","version":0,"muted":false,"config":{{"codec":"vp8","codedWidth":640,"codedHeight":360,"colorSpace":{space}}}}}"#
+            )
+        };
+        let known =
+            r#"{"primaries":"smpte170m","transfer":null,"matrix":"smpte170m","fullRange":false}"#;
+        let config = TrackConfig::parse(camera(known).as_bytes()).unwrap().config;
+        let space = config.color_space.unwrap();
+        assert_eq!(space.matrix.as_deref(), Some("smpte170m"));
+        assert_eq!(space.transfer, None);
+        assert_eq!(space.full_range, Some(false));
+        let long = known.replace("null", r#""aaaaaaaaaaaaaaaaa""#);
+        assert_eq!(code::<TrackConfig>(&camera(&long)), ErrorCode::BadConfig);
+        for bad in [
+            known.replace("false", "0"),
+            known.replace(r#""transfer":null,"#, ""),
+            r#""bt709""#.to_owned(),
+        ] {
+            assert_eq!(code::<TrackConfig>(&camera(&bad)), ErrorCode::BadJson);
         }
     }
 

@@ -166,6 +166,7 @@ pub fn microphone(track: u8) -> TrackConfig {
             framerate: None,
             bitrate: None,
             scalability_mode: None,
+            color_space: None,
             description: None,
         },
     }

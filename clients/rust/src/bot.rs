@@ -339,6 +339,7 @@ fn track_config(track: u8) -> TrackConfig {
             framerate: video.then_some(15.0),
             bitrate: Some(if video { 180_000 } else { 32_000 }),
             scalability_mode: video.then(|| "L1T3".to_owned()),
+            color_space: None,
             description: None,
         },
     }

@@ -126,6 +126,7 @@ mod tests {
                 framerate: None,
                 bitrate: None,
                 scalability_mode: None,
+                color_space: None,
                 description: None,
             },
         }

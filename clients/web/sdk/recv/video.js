@@ -26,6 +26,7 @@ export class VideoReceiver {
   /** @type {VideoDecoder | null} */
   #decoder = null
   #version = -1
+  #colorsRefused = false
   #askedAt = -Infinity
   /** @type {Map<number, {canvas: OffscreenCanvas, context: OffscreenCanvasRenderingContext2D | null}>} */
   #canvases = new Map()
@@ -141,11 +142,7 @@ export class VideoReceiver {
       if (frame.keyframe) this.counters.keyframes++
       const decoder = this.#decoder ?? this.#createDecoder()
       if (frame.config !== this.#version) {
-        const config = this.#configs.get(frame.config)
-        const { codec, codedWidth, codedHeight, description } = /** @type {Record<string, any>} */ (config)
-        decoder.configure({
-          codec, codedWidth, codedHeight, optimizeForLatency: true, ...(description && { description: fromHex(description) }),
-        })
+        this.#configure(decoder, /** @type {Record<string, any>} */ (this.#configs.get(frame.config)))
         this.#version = frame.config
       }
       const type = frame.keyframe ? 'key' : 'delta'
@@ -156,14 +153,32 @@ export class VideoReceiver {
     }
   }
 
+  /** @param {VideoDecoder} decoder @param {Record<string, any>} config */
+  #configure(decoder, { codec, codedWidth, codedHeight, description, colorSpace }) {
+    const config = { codec, codedWidth, codedHeight, optimizeForLatency: true, ...(description && { description: fromHex(description) }) }
+    if (!colorSpace || this.#colorsRefused) {
+      decoder.configure(config)
+      return
+    }
+    try {
+      decoder.configure({ ...config, colorSpace })
+    } catch {
+      // Names that this browser does not know: slightly wrong colours are better than none.
+      this.#colorsRefused = true
+      decoder.configure(config)
+    }
+  }
+
   #createDecoder() {
     const decoder = new VideoDecoder({
       output: (picture) => {
         if (decoder === this.#decoder) this.#onDecoded(picture)
         else picture.close()
       },
-      error: () => {
-        if (decoder === this.#decoder) this.#failed()
+      error: (error) => {
+        if (decoder !== this.#decoder) return
+        if (error.name === 'NotSupportedError') this.#colorsRefused = true
+        this.#failed()
       },
     })
     this.#decoder = decoder

@@ -22,6 +22,14 @@ export function fitSize(width, height, maxSide) {
   return { width: even(width), height: even(height) }
 }
 
+/** @param {VideoColorSpace | VideoColorSpaceInit | null | undefined} space @returns {Record<string, any> | null} as announced; null if nothing is known */
+export function plainColors(space) {
+  const { primaries = null, transfer = null, matrix = null, fullRange = null } = space ?? {}
+  return primaries || transfer || matrix || fullRange !== null ? { primaries, transfer, matrix, fullRange } : null
+}
+
+const sameColors = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.stringify(a) === JSON.stringify(b)
+
 export class VideoSender {
   #settings
   #handlers
@@ -35,6 +43,9 @@ export class VideoSender {
   #pending = new Map()
   #version
   #size = { width: 0, height: 0 }
+  /** Of the frames that go in; what comes out may differ. @type {Record<string, any> | null} */
+  #colors = null
+  #announced = false
   #keyframeWanted = true
   #keyframeAt = 0
   #keyframeRequested = false
@@ -111,7 +122,7 @@ export class VideoSender {
   /** Share of the usual bitrate that may be used from now on. @param {number} share */
   setRateShare(share) {
     this.#rateShare = share
-    if (!this.#encoder || !this.config) return
+    if (!this.#encoder || this.#encoder.state !== 'configured') return
     // The same picture at another rate: no keyframe, no new version.
     this.#encoder.configure(this.#encoderConfig())
   }
@@ -160,7 +171,9 @@ export class VideoSender {
       return false
     }
     const size = fitSize(frame.displayWidth, frame.displayHeight, this.#settings.maxSide)
-    if (!this.#encoder || size.width !== this.#size.width || size.height !== this.#size.height) {
+    const colors = plainColors(frame.colorSpace)
+    if (!this.#encoder || size.width !== this.#size.width || size.height !== this.#size.height || !sameColors(colors, this.#colors)) {
+      this.#colors = colors
       if (!this.#configure(size)) return false
     }
     const encoder = this.#encoder
@@ -202,12 +215,20 @@ export class VideoSender {
     this.#references = new References(config.scalabilityMode)
     this.#keyframeWanted = true
     this.#version = (this.#version + 1) & 255
-    const { codec, framerate, scalabilityMode } = config
+    this.#announced = false
+    return true
+  }
+
+  /** The encoder tells the colours of what it made with the first chunk, so the config waits for that one. @param {any} [metadata] */
+  #announce(metadata) {
+    const { codec, framerate, scalabilityMode } = this.#encoderConfig()
+    const colorSpace = plainColors(metadata?.decoderConfig?.colorSpace) ?? this.#colors
+    this.#announced = true
     this.config = {
-      codec, codedWidth: size.width, codedHeight: size.height, framerate, bitrate: this.#fullBitrate(), ...(scalabilityMode && { scalabilityMode }),
+      codec, codedWidth: this.#size.width, codedHeight: this.#size.height, framerate, bitrate: this.#fullBitrate(),
+      ...(scalabilityMode && { scalabilityMode }), ...(colorSpace && { colorSpace }),
     }
     this.#handlers.onConfig(this.config, this.#version)
-    return true
   }
 
   /** A larger picture than usual gets the bits in proportion, a smaller one no fewer than half. */
@@ -258,6 +279,7 @@ export class VideoSender {
     const keyframe = chunk.type === 'key'
     if (this.#awaitKeyframe && !keyframe) return
     this.#awaitKeyframe = false
+    if (!this.#announced && meta.version === this.#version) this.#announce(metadata)
     const payload = new Uint8Array(chunk.byteLength)
     chunk.copyTo(payload)
     this.counters.frames++
