@@ -84,9 +84,11 @@ export class VideoSender {
     return this.#version
   }
 
-  /** @param {ReadableStream<VideoFrame>} frames */
+  /**
+   * Reads to the end of the stream, which is that of its device: cancelling would lose the frames that are on their way from it, unclosed.
+   * @param {ReadableStream<VideoFrame>} frames
+   */
   async read(frames) {
-    await this.#reader?.cancel().catch(() => {})
     const reader = frames.getReader()
     this.#reader = reader
     try {
@@ -136,7 +138,6 @@ export class VideoSender {
   close() {
     this.#closed = true
     clearInterval(this.#pace)
-    this.#reader?.cancel().catch(() => {})
     this.#held?.close()
     this.#held = null
     if (this.#encoder && this.#encoder.state !== 'closed') this.#encoder.close()
