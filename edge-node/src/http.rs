@@ -7,8 +7,8 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{
-        DefaultBodyLimit, FromRequestParts, Path, Query, Request, State, WebSocketUpgrade,
-        rejection::BytesRejection,
+        DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State,
+        WebSocketUpgrade,
     },
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Redirect, Response},
@@ -21,12 +21,13 @@ use pulse_proto::{
     limits::{MAX_IMAGE, MAX_MESSAGE},
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 use crate::{
     clock,
     images::StoredImage,
-    limits::READ_BUFFER,
+    limits::{READ_BUFFER, UPLOAD_TIMEOUT},
     metrics,
     session::{self, Ask, SessionContext, V1Request},
     web,
@@ -150,13 +151,14 @@ async fn upgrade(context: &HttpContext, request: Request, ask: Ask) -> Response 
         }
     }
     let sessions = context.sessions.clone();
+    let tasks = sessions.tasks.clone();
     socket
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(READ_BUFFER)
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| session::serve(socket, ask, sessions))
+        .on_upgrade(move |socket| tasks.track_future(session::serve(socket, ask, sessions)))
 }
 
 fn origin_allowed(context: &HttpContext, headers: &HeaderMap) -> bool {
@@ -172,14 +174,18 @@ fn origin_allowed(context: &HttpContext, headers: &HeaderMap) -> bool {
     })
 }
 
-async fn upload_image(
-    State(context): State<HttpContext>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let stored = bearer(&headers)
-        .and_then(|token| context.sessions.images.open_for_upload(clock::now(), token))
-        .and_then(|room| room.store(body.map_err(|_| ErrorCode::ImageTooLarge)?));
+async fn upload_image(State(context): State<HttpContext>, request: Request) -> Response {
+    // Nothing is read of a body whose sender may not upload.
+    let opened = bearer(request.headers())
+        .and_then(|token| context.sessions.images.open_for_upload(clock::now(), token));
+    let stored = match opened {
+        Ok(room) => match timeout(UPLOAD_TIMEOUT, Bytes::from_request(request, &())).await {
+            Ok(Ok(image)) => room.store(image),
+            Ok(Err(_)) => Err(ErrorCode::ImageTooLarge),
+            Err(_) => Err(ErrorCode::RateLimited),
+        },
+        Err(code) => Err(code),
+    };
     match stored {
         Ok(image) => (StatusCode::CREATED, Json(image.describe())).into_response(),
         Err(code) => refuse(status(code), code),

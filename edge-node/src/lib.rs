@@ -37,7 +37,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::config::Config;
 use crate::{
-    http::HttpContext, limits::DRAIN_TIMEOUT, listener::Acceptor, room::RoomContext, rooms::Rooms,
+    http::HttpContext,
+    limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS},
+    listener::Acceptor,
+    room::RoomContext,
+    rooms::Rooms,
     session::SessionContext,
 };
 
@@ -109,6 +113,8 @@ impl Edge {
                 rooms: rooms.clone(),
                 images: Arc::default(),
                 connections: Arc::new(AtomicU64::new(1)),
+                slots: Arc::new(Semaphore::new(config.max_connections)),
+                tasks: tasks.clone(),
                 stop: stop.clone(),
             },
             allow_origin: config.allow_origin.clone().into(),
@@ -116,7 +122,7 @@ impl Edge {
         let acceptor = Acceptor {
             routes: http::client_routes(context),
             tls,
-            slots: Arc::new(Semaphore::new(config.max_connections)),
+            slots: Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS)),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };

@@ -48,6 +48,12 @@ pub(crate) const NOTSENT_LOWAT: u32 = 16 * 1024;
 /// The read buffer of one WebSocket. Most messages are below 1,000 bytes.
 pub(crate) const READ_BUFFER: usize = 8 * 1024;
 
+/// Connections that are not (yet) a WebSocket: a page load opens six for a second.
+pub(crate) const MAX_HTTP_CONNECTIONS: usize = 2_048;
+
+/// Time for the body of an upload: 1 MiB at 350 kbit/s.
+pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(25);
+
 /// Time for TLS, and for the head of an HTTP request.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

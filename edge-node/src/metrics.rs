@@ -6,8 +6,6 @@ use metrics::{
 };
 use pulse_proto::{ErrorCode, FrameType};
 
-use crate::outbox::Cause;
-
 /// Describes every metric; the README lists the same.
 pub(crate) fn describe() {
     describe_gauge!("pulse_connections", "Open client connections, by protocol.");
@@ -110,17 +108,14 @@ pub(crate) fn sent(frames: usize, bytes: usize) {
     counter!("pulse_sent_bytes_total").increment(bytes as u64);
 }
 
-/// Something was dropped on its way to a receiver.
-pub(crate) fn dropped(drops: &[(&'static str, Cause, u64)]) {
-    for (queue, cause, count) in drops {
-        counter!("pulse_dropped_total", "queue" => *queue, "cause" => cause.label())
-            .increment(*count);
-    }
+/// So much was dropped on its way to a receiver.
+pub(crate) fn dropped(queue: &'static str, cause: &'static str, count: u64) {
+    counter!("pulse_dropped_total", "queue" => queue, "cause" => cause).increment(count);
 }
 
 /// A media frame was dropped before its room.
 pub(crate) fn inbox_full() {
-    counter!("pulse_dropped_total", "queue" => "room_inbox", "cause" => "full").increment(1);
+    dropped("room_inbox", "full", 1);
 }
 
 /// A client was refused something.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 #[cfg(test)]
 pub(crate) use self::gate::header as test_header;
-pub(crate) use self::lanes::{Cause, Class};
+pub(crate) use self::lanes::Class;
 use self::lanes::{Drops, Lanes};
 use crate::{limits::WRITE_BATCH, metrics};
 
@@ -78,7 +78,7 @@ impl Outbox {
         }
         let wake = overflow || (was_empty && !inner.lanes.is_empty());
         drop(inner);
-        metrics::dropped(&drops);
+        count(drops);
         if wake {
             self.ready.notify_one();
         }
@@ -92,7 +92,9 @@ impl Outbox {
 
     /// Forgets a track that stopped, or all tracks of somebody who left.
     pub(crate) fn forget(&self, publisher: ParticipantId, track: Option<u8>) {
-        self.lock().lanes.forget(publisher, track);
+        let mut inner = self.lock();
+        inner.lanes.forget(publisher, track);
+        inner.count_held();
     }
 
     /// Moves what leaves next into `batch`; an ending is told once nothing else is left.
@@ -103,7 +105,7 @@ impl Outbox {
         inner.lanes.take(now, WRITE_BATCH, batch, &mut drops);
         inner.count_held();
         drop(inner);
-        metrics::dropped(&drops);
+        count(drops);
         if batch.is_empty() { ending } else { None }
     }
 
@@ -125,5 +127,11 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // The lanes are consistent between statements; a panic elsewhere must not silence others.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn count(drops: Drops) {
+    for (queue, cause, count) in drops {
+        metrics::dropped(queue, cause.label(), count);
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     time::sleep_until,
 };
 
-pub(crate) use self::state::{ChatContent, ConnectionId, From, Input, JoinRequest, Slot};
+pub(crate) use self::state::{ChatContent, ConnectionId, Input, JoinRequest, MemberRef, Slot};
 use self::state::{Effect, State};
 use crate::{
     clock,
@@ -83,6 +83,16 @@ impl RoomHandle {
         admitted.await.map_err(|_| RoomEnded)
     }
 
+    /// Whether the room has ended, or its task has failed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.inbox.is_closed()
+    }
+
+    /// Waits until the room's task is no more.
+    pub(crate) async fn failed(&self) {
+        self.inbox.closed().await;
+    }
+
     /// Tells the room of something that must not be lost; waits while the room is behind, which
     /// holds up this connection alone.
     pub(crate) async fn tell(&self, input: Input) {
@@ -142,6 +152,7 @@ impl RoomTask {
     /// An empty room and the way to it. It ends when [`RoomTask::run`] returns.
     pub(crate) fn new(name: RoomName, context: RoomContext) -> (Self, RoomHandle) {
         let (sender, inbox) = mpsc::channel(ROOM_INBOX);
+        metrics::rooms(1.0);
         let handle = RoomHandle {
             inbox: sender,
             images: Arc::default(),
@@ -327,5 +338,12 @@ impl RoomTask {
         if let Err(error) = self.context.core.declare(declaration) {
             tracing::debug!(%error, "core did not take a declaration");
         }
+    }
+}
+
+impl Drop for RoomTask {
+    fn drop(&mut self) {
+        metrics::rooms(-1.0);
+        metrics::participants(-(self.participants as f64));
     }
 }

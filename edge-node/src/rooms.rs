@@ -37,19 +37,21 @@ impl Rooms {
 
     /// The room, if somebody is in it.
     pub(crate) fn get(&self, name: &RoomName) -> Option<RoomHandle> {
-        self.lock().get(name).cloned()
+        self.lock()
+            .get(name)
+            .filter(|room| !room.has_ended())
+            .cloned()
     }
 
     /// The room, made now if there is none.
     pub(crate) fn get_or_create(&self, name: &RoomName) -> RoomHandle {
         let mut rooms = self.lock();
-        if let Some(room) = rooms.get(name) {
+        if let Some(room) = rooms.get(name).filter(|room| !room.has_ended()) {
             return room.clone();
         }
         let (task, handle) = RoomTask::new(name.clone(), self.context.clone());
         rooms.insert(name.clone(), handle.clone());
         drop(rooms);
-        metrics::rooms(1.0);
         let by_name = self.by_name.clone();
         self.tasks
             .spawn(task.run(move |name, inbox| close(&by_name, name, inbox)));
@@ -87,7 +89,6 @@ fn close(
         return false;
     }
     rooms.remove(name);
-    metrics::rooms(-1.0);
     true
 }
 

@@ -22,8 +22,8 @@ use pulse_proto::{
     control::{LeaveReason, Protocol},
     limits::{IDLE_TIMEOUT, JOIN_TIMEOUT},
 };
-use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::gate::Gate;
 pub(crate) use self::v1::V1Request;
@@ -34,7 +34,7 @@ use crate::{
     metrics,
     outbox::{Ending, Outbox},
     random,
-    room::{Admitted, ConnectionId, From, Input, JoinRequest, RoomHandle},
+    room::{Admitted, ConnectionId, Input, JoinRequest, MemberRef, RoomHandle},
     rooms::Rooms,
 };
 
@@ -44,6 +44,9 @@ pub(crate) struct SessionContext {
     pub(crate) rooms: Rooms,
     pub(crate) images: Arc<ImageGrants>,
     pub(crate) connections: Arc<AtomicU64>,
+    /// One permit for each open socket.
+    pub(crate) slots: Arc<Semaphore>,
+    pub(crate) tasks: TaskTracker,
     /// Every client is told when the edge stops.
     pub(crate) stop: CancellationToken,
 }
@@ -77,8 +80,10 @@ pub(crate) async fn serve(socket: WebSocket, ask: Ask, context: SessionContext) 
     metrics::connections(label(protocol), 1.0);
     let (sink, stream) = socket.split();
     let reader = Reader { stream };
+    let slot = context.slots.try_acquire();
     let joined = tokio::select! {
-        joined = join(reader, ask, &context) => joined,
+        joined = join(reader, ask, &context), if slot.is_ok() => joined,
+        () = std::future::ready(()), if slot.is_err() => Err(Some(ErrorCode::ServerFull)),
         () = context.stop.cancelled() => Err(Some(ErrorCode::ShuttingDown)),
     };
     match joined {
@@ -103,7 +108,7 @@ struct Joined {
     client: Client,
     room: RoomHandle,
     outbox: Arc<Outbox>,
-    from: From,
+    from: MemberRef,
     uploads: Option<UploadGrant>,
 }
 
@@ -175,7 +180,7 @@ async fn join(
         if let Client::V2(client) = &mut client {
             client.id = id;
         }
-        let from = From { slot, connection };
+        let from = MemberRef { slot, connection };
         return Ok(Joined {
             reader,
             client,
@@ -231,6 +236,8 @@ async fn run(
         let left = tokio::select! {
             left = frames => left,
             () = stop.cancelled() => Left::error(ErrorCode::ShuttingDown),
+            // A room outlives its members, unless its task has failed.
+            () = room.failed() => Left::error(ErrorCode::Internal),
         };
         // The writer says goodbye; it ends as soon as that is out, or cannot be.
         outbox.end(left.ending);

@@ -34,7 +34,7 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 
 /// Where an input comes from. It counts only while the member's connection is still that one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct From {
+pub(crate) struct MemberRef {
     pub(crate) slot: Slot,
     pub(crate) connection: ConnectionId,
 }
@@ -69,45 +69,45 @@ pub(crate) enum ChatContent {
 pub(crate) enum Input {
     Join(Box<JoinRequest>),
     Gone {
-        from: From,
+        from: MemberRef,
         reason: LeaveReason,
     },
     Media {
-        from: From,
+        from: MemberRef,
         header: MediaHeader,
         frame: Frame,
     },
     Track {
-        from: From,
+        from: MemberRef,
         config: Box<TrackConfig>,
         frame: Frame,
     },
     TrackStop {
-        from: From,
+        from: MemberRef,
         track: u8,
         frame: Frame,
     },
     Chat {
-        from: From,
+        from: MemberRef,
         at_ms: u64,
         nonce: String,
         content: ChatContent,
         original: Option<Frame>,
     },
     Keyframe {
-        from: From,
+        from: MemberRef,
         request: KeyframeRequest,
     },
     Subscribe {
-        from: From,
+        from: MemberRef,
         wants: Subscribe,
     },
     Starved {
-        from: From,
+        from: MemberRef,
         track: TrackRef,
     },
     V1 {
-        from: From,
+        from: MemberRef,
         frame: Frame,
     },
     Timeout,
@@ -493,7 +493,7 @@ impl State {
 
     fn on_chat(
         &mut self,
-        from: From,
+        from: MemberRef,
         at_ms: u64,
         nonce: String,
         content: &ChatContent,
@@ -574,12 +574,12 @@ impl State {
     }
 
     /// The member an input comes from, unless its connection has been replaced since.
-    fn member(&self, from: From) -> Option<&Member> {
+    fn member(&self, from: MemberRef) -> Option<&Member> {
         self.at(from.slot)
             .filter(|member| member.connection == Some(from.connection))
     }
 
-    fn member_mut(&mut self, from: From) -> Option<&mut Member> {
+    fn member_mut(&mut self, from: MemberRef) -> Option<&mut Member> {
         self.at_mut(from.slot)
             .filter(|member| member.connection == Some(from.connection))
     }

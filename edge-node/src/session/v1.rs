@@ -12,7 +12,7 @@ use pulse_proto::{
 use super::{Gate, Left, Reader, Received, fresh};
 use crate::{
     clock, metrics,
-    room::{ChatContent, From, Input, JoinRequest, RoomHandle},
+    room::{ChatContent, Input, JoinRequest, MemberRef, RoomHandle},
 };
 
 /// What a v1 client's URL asks for.
@@ -52,7 +52,7 @@ impl Client {
         self,
         mut reader: Reader,
         room: &RoomHandle,
-        from: From,
+        from: MemberRef,
         gate: &mut Gate,
     ) -> Left {
         loop {
@@ -82,7 +82,7 @@ impl Client {
         &self,
         frame: Frame,
         room: &RoomHandle,
-        from: From,
+        from: MemberRef,
         gate: &mut Gate,
     ) -> Result<(), Rejection> {
         let now = clock::now();
@@ -135,7 +135,7 @@ pub(super) const fn is_v1_media(kind: FrameType) -> bool {
 pub(super) async fn relay(
     frame: Frame,
     room: &RoomHandle,
-    from: From,
+    from: MemberRef,
     gate: &mut Gate,
 ) -> Result<(), Rejection> {
     let now = clock::now();

@@ -19,7 +19,7 @@ use crate::{
     clock, metrics,
     outbox::Class,
     random,
-    room::{ChatContent, From, Input, JoinRequest, RoomHandle},
+    room::{ChatContent, Input, JoinRequest, MemberRef, RoomHandle},
 };
 
 /// Reads the first message.
@@ -68,7 +68,7 @@ impl Client {
         mut self,
         mut reader: Reader,
         room: &RoomHandle,
-        from: From,
+        from: MemberRef,
         gate: &mut Gate,
     ) -> Left {
         loop {
@@ -109,7 +109,7 @@ impl Client {
         &mut self,
         frame: Frame,
         room: &RoomHandle,
-        from: From,
+        from: MemberRef,
         gate: &mut Gate,
     ) -> Result<Next, Rejection> {
         let now = clock::now();
@@ -212,7 +212,7 @@ impl Client {
         now: Instant,
         frame: Frame,
         room: &RoomHandle,
-        from: From,
+        from: MemberRef,
         gate: &mut Gate,
     ) -> Result<(), Rejection> {
         let header = MediaHeader::parse(&frame)?;

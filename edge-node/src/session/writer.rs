@@ -17,7 +17,7 @@ use crate::{
     limits::{DRAIN_TIMEOUT, V1_PING_INTERVAL, WRITE_TIMEOUT},
     metrics,
     outbox::{Ending, Outbox},
-    room::{From, Input, RoomHandle},
+    room::{Input, MemberRef, RoomHandle},
 };
 
 /// Sends what the room queues, everything that waits in one flush. Returns how the edge ended the
@@ -26,7 +26,7 @@ pub(super) async fn write_loop(
     mut sink: SplitSink<WebSocket, Message>,
     outbox: &Outbox,
     room: &RoomHandle,
-    from: From,
+    from: MemberRef,
     protocol: Protocol,
 ) -> Option<Ending> {
     let mut batch = Vec::new();

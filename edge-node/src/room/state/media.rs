@@ -9,7 +9,7 @@ use pulse_proto::{
     media::MediaHeader,
 };
 
-use super::{Effect, From, Member, Slot, State, Track};
+use super::{Effect, Member, MemberRef, Slot, State, Track};
 use crate::{outbox::Class, room::cache::TrackCache};
 
 /// Lets one keyframe request pass in `KEYFRAME_REQUEST_INTERVAL`; what comes too early waits.
@@ -31,7 +31,7 @@ impl KeyframeGate {
 impl State {
     pub(super) fn on_track(
         &mut self,
-        from: From,
+        from: MemberRef,
         config: TrackConfig,
         frame: &Frame,
         fx: &mut Vec<Effect>,
@@ -61,7 +61,7 @@ impl State {
 
     pub(super) fn on_track_stop(
         &mut self,
-        from: From,
+        from: MemberRef,
         track: u8,
         frame: &Frame,
         fx: &mut Vec<Effect>,
@@ -100,7 +100,7 @@ impl State {
     pub(super) fn on_media(
         &mut self,
         now: Instant,
-        from: From,
+        from: MemberRef,
         header: MediaHeader,
         frame: Frame,
         fx: &mut Vec<Effect>,
@@ -153,7 +153,7 @@ impl State {
     pub(super) fn on_subscribe(
         &mut self,
         now: Instant,
-        from: From,
+        from: MemberRef,
         wants_now: Subscribe,
         fx: &mut Vec<Effect>,
     ) {

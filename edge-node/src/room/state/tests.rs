@@ -70,19 +70,19 @@ impl Rig {
         }
     }
 
-    fn join(&mut self, protocol: Protocol) -> From {
+    fn join(&mut self, protocol: Protocol) -> MemberRef {
         let request = self.request(protocol, None);
         self.admitted(request)
     }
 
-    fn admitted(&mut self, request: JoinRequest) -> From {
+    fn admitted(&mut self, request: JoinRequest) -> MemberRef {
         let effects = self.handle(Input::Join(Box::new(request)));
         effects
             .iter()
             .find_map(|effect| match effect {
                 Effect::Admit {
                     connection, slot, ..
-                } => Some(From {
+                } => Some(MemberRef {
                     slot: *slot,
                     connection: *connection,
                 }),
@@ -91,11 +91,11 @@ impl Rig {
             .expect("admitted")
     }
 
-    fn id(&self, from: From) -> ParticipantId {
+    fn id(&self, from: MemberRef) -> ParticipantId {
         self.state.at(from.slot).unwrap().id
     }
 
-    fn publish(&mut self, from: From, track: u8, source: Source) {
+    fn publish(&mut self, from: MemberRef, track: u8, source: Source) {
         let audio = source.is_audio();
         let config = TrackConfig {
             track,
@@ -119,7 +119,7 @@ impl Rig {
         });
     }
 
-    fn media(&mut self, from: From, track: u8, sequence: u32, reference: u8) -> Vec<Effect> {
+    fn media(&mut self, from: MemberRef, track: u8, sequence: u32, reference: u8) -> Vec<Effect> {
         let Some(member) = self.state.at(from.slot) else {
             return Vec::new();
         };
@@ -178,7 +178,7 @@ fn media_goes_to_everybody_else_of_v2() {
         "of no announced track"
     );
     assert!(rig.media(old, 1, 0, 0).is_empty());
-    let stale = From {
+    let stale = MemberRef {
         connection: ConnectionId(999),
         ..alice
     };
@@ -401,7 +401,7 @@ proptest! {
     #[test]
     fn invariants(steps in proptest::collection::vec(step(), 1..120)) {
         let mut rig = Rig::new(5);
-        let mut joined: Vec<From> = Vec::new();
+        let mut joined: Vec<MemberRef> = Vec::new();
         let mut sequence = 0;
         let mut epochs: HashMap<Slot, u64> = HashMap::new();
         let mut tokens: Vec<String> = Vec::new();
@@ -477,7 +477,7 @@ proptest! {
             if let Some(input) = input {
                 for effect in rig.handle(input) {
                     if let Effect::Admit { connection, slot, .. } = effect {
-                        joined.push(From { slot, connection });
+                        joined.push(MemberRef { slot, connection });
                         epochs.remove(&slot);
                     }
                 }

@@ -6,12 +6,12 @@ use pulse_proto::{
     v1::{self, ChatBody},
 };
 
-use super::{ChatContent, Effect, From, Member, Slot, State};
+use super::{ChatContent, Effect, Member, MemberRef, Slot, State};
 use crate::{outbox::Class, room::share::Share};
 
 impl State {
     /// A frame of a type below 16 that the original server relays as it is.
-    pub(super) fn on_v1(&mut self, from: From, frame: &Frame, fx: &mut Vec<Effect>) {
+    pub(super) fn on_v1(&mut self, from: MemberRef, frame: &Frame, fx: &mut Vec<Effect>) {
         if self.member(from).is_none() {
             return;
         }
