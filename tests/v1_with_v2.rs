@@ -59,6 +59,10 @@ async fn chat_and_images_go_both_ways() {
     let world = World::start().await;
     let mut new = world.join("room", "New").await;
     let mut old = world.join_v1("room", "Old").await;
+    until_v1(&mut old, |event| {
+        matches!(event, V1Event::Users(_)).then_some(())
+    })
+    .await;
     new.chat("n", "from the new").await.unwrap();
     let text = until_v1(&mut old, |event| match event {
         V1Event::Text { sender, text, .. } => Some((sender, text)),
