@@ -85,8 +85,8 @@ export class Room extends EventTarget {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pulse' })
     worker.onmessage = ({ data }) => this.#onMessage(data)
     worker.onerror = (event) => {
-      // A worker that cannot even start would leave connect() waiting forever.
-      if (this.#connecting) this.#onState('failed', new PulseError('not_supported', { cause: event.message }))
+      // A worker that cannot even start would leave connect() waiting forever. Where nothing is said, its files did not arrive.
+      if (this.#connecting) this.#onState('failed', new PulseError(event.message ? 'not_supported' : 'connection_failed', { cause: event.message }))
     }
     this.#worker = worker
     addEventListener('pagehide', this.#onPageHide)
