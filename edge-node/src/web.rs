@@ -14,6 +14,7 @@ use rust_embed::RustEmbed;
 #[exclude = "*.md"]
 #[exclude = "*.json"]
 #[exclude = "*.d.ts"]
+#[exclude = "*.png"]
 struct App;
 
 /// Headers of everything served. The page runs its own scripts alone, talks to its own edge alone, and
