@@ -32,6 +32,18 @@ play('two people see and hear each other', async ({ enter, edge, note }) => {
   await bob.screenshot('call-of-two')
 })
 
+play('colours arrive as they were', async ({ enter, link }) => {
+  const ada = await enter('Ada')
+  const bob = await enter('Bob')
+  await ada.join(link)
+  await bob.join(link)
+  await bob.seesMoving(bob.picture('Ada'), 5)
+  const corner = (/** @type {import('playwright-core').Locator} */ picture) => picture.evaluate((element) => globalThis.pulseProbe.corner(element))
+  const own = await corner(ada.picture('Ada'))
+  const arrived = await corner(bob.picture('Ada'))
+  assert.ok(own.every((value, index) => Math.abs(value - arrived[index]) <= 12), `rgb(${own}) arrived as rgb(${arrived})`)
+})
+
 play('a muted microphone is not heard, and is heard again', async ({ enter, link }) => {
   const ada = await enter('Ada')
   const bob = await enter('Bob')

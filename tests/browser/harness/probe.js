@@ -26,6 +26,12 @@ export function installProbe() {
     return { width, height, hash, brightest, colours: colours.size }
   }
 
+  /** The colour in the top left corner of an element's picture. */
+  function corner(element) {
+    look(element)
+    return [...context.getImageData(2, 2, 1, 1).data].slice(0, 3)
+  }
+
   /** Waits for `wanted` different pictures. */
   async function moving(element, wanted, limitMs) {
     const from = performance.now()
@@ -155,5 +161,5 @@ export function installProbe() {
     return pulseRoom.statistics()
   }
 
-  Object.assign(globalThis, { pulseProbe: { firstPictureAfterClick, freshStatistics, look, moving, onsets, quiet, steady, levelAt, rms, listen } })
+  Object.assign(globalThis, { pulseProbe: { corner, firstPictureAfterClick, freshStatistics, look, moving, onsets, quiet, steady, levelAt, rms, listen } })
 }
