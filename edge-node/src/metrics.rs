@@ -64,6 +64,13 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "Time from reading a media frame to queueing it for its receivers."
     );
+    // What has not happened yet is 0, not absent.
+    for protocol in ["v1", "v2"] {
+        gauge!("pulse_connections", "protocol" => protocol).set(0.0);
+    }
+    for name in ["pulse_rooms", "pulse_participants", "pulse_held_bytes"] {
+        gauge!(name).set(0.0);
+    }
 }
 
 /// A connection opened (1) or closed (-1).
