@@ -190,7 +190,15 @@ export class Room extends EventTarget {
 
   /** @param {ToWorker} message @param {Transferable[]} [transfer] */
   #post(message, transfer = []) {
-    this.#worker?.postMessage(message, transfer)
+    if (this.#worker) {
+      this.#worker.postMessage(message, transfer)
+      return
+    }
+    // What nobody takes any more is closed here: a frame that is only forgotten holds up its source.
+    for (const each of transfer) {
+      if ('close' in each) each.close()
+      else if (each instanceof ReadableStream) void each.cancel()
+    }
   }
 
   /** @param {string} name @param {object} detail */

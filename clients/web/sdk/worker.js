@@ -26,7 +26,10 @@ const speakers = new Speakers()
 const socket = new Socket({
   onState(state, code, message) {
     let error = null
-    if (state === 'failed') error = toPlain(code && code >= 4000 ? errorOfCode(code, message) : failure())
+    if (state === 'failed') {
+      error = toPlain(code && code >= 4000 ? errorOfCode(code, message) : failure())
+      release()
+    }
     if (state === 'connected') onConnected()
     post({ on: 'state', state, error })
   },
@@ -53,6 +56,13 @@ function onConnected() {
   hasConnected = true
   if (subscriptionSent || !subscription.audio || !subscription.video) sendSubscription()
   publisher.restart()
+}
+
+/** The call is over; what is open here is closed, since ending a worker closes no frame. */
+function release() {
+  publisher.close()
+  subscriber.close()
+  speakers.clear()
 }
 
 function sendSubscription() {
@@ -117,8 +127,7 @@ function onMessage(message) {
       return socket.connect(message)
     case 'disconnect':
       socket.disconnect()
-      subscriber.close()
-      speakers.clear()
+      release()
       return
     case 'online':
       return socket.online()

@@ -108,8 +108,11 @@ export class AudioReceiver {
   #createDecoder() {
     const decoder = new AudioDecoder({
       output: (data) => {
-        if (decoder === this.#decoder) this.#onDecoded(data)
-        data.close()
+        try {
+          if (decoder === this.#decoder) this.#onDecoded(data)
+        } finally {
+          data.close()
+        }
       },
       error: (error) => {
         if (decoder === this.#decoder) this.#failed(error)

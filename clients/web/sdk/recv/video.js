@@ -229,17 +229,20 @@ export class VideoReceiver {
       this.#waiting = picture
       return
     }
-    for (const { canvas, context } of this.#canvases.values()) {
-      if (canvas.width !== picture.displayWidth || canvas.height !== picture.displayHeight) {
-        canvas.width = picture.displayWidth
-        canvas.height = picture.displayHeight
+    try {
+      for (const { canvas, context } of this.#canvases.values()) {
+        if (canvas.width !== picture.displayWidth || canvas.height !== picture.displayHeight) {
+          canvas.width = picture.displayWidth
+          canvas.height = picture.displayHeight
+        }
+        context?.drawImage(picture, 0, 0)
       }
-      context?.drawImage(picture, 0, 0)
+      this.counters.drawn++
+      // Meaningful between pages of one machine only: clocks of others differ.
+      this.counters.captureToDrawMs = performance.timeOrigin + performance.now() - picture.timestamp / 1000
+    } finally {
+      picture.close()
     }
-    this.counters.drawn++
-    // Meaningful between pages of one machine only: clocks of others differ.
-    this.counters.captureToDrawMs = performance.timeOrigin + performance.now() - picture.timestamp / 1000
-    picture.close()
   }
 }
 

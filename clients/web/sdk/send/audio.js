@@ -71,8 +71,11 @@ export class AudioSender {
       format: 'f32-planar', sampleRate: defaults.sampleRate, numberOfFrames: frames, numberOfChannels: planes.length, timestamp, data: samples,
     })
     this.#pending.set(timestamp, { capturedUs, level })
-    encoder.encode(data)
-    data.close()
+    try {
+      encoder.encode(data)
+    } finally {
+      data.close()
+    }
   }
 
   #createEncoder() {

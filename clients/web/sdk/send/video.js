@@ -106,9 +106,12 @@ export class VideoSender {
   /** Takes a frame and closes it. @param {VideoFrame} frame */
   push(frame) {
     this.counters.captured++
-    if (!this.#paced) {
-      this.#encode(frame)
-      frame.close()
+    if (this.#closed || !this.#paced) {
+      try {
+        this.#encode(frame)
+      } finally {
+        frame.close()
+      }
       return
     }
     this.#held?.close()
@@ -196,8 +199,14 @@ export class VideoSender {
     // Sources count from different zeros: every frame gets this side's own time.
     const stamped = new VideoFrame(frame, { timestamp: capturedUs - this.#baseUs })
     this.#pending.set(stamped.timestamp, { version: this.#version, capturedUs })
-    encoder.encode(stamped, { keyFrame })
-    stamped.close()
+    try {
+      encoder.encode(stamped, { keyFrame })
+    } catch (error) {
+      this.#onEncoderError(encoder, error)
+      return false
+    } finally {
+      stamped.close()
+    }
     this.#encodedAt = now
     return true
   }
@@ -213,7 +222,6 @@ export class VideoSender {
       this.#onEncoderError(encoder, error)
       return false
     }
-    this.#references = new References(config.scalabilityMode)
     this.#keyframeWanted = true
     this.#version = (this.#version + 1) & 255
     this.#announced = false
@@ -225,6 +233,8 @@ export class VideoSender {
     const { codec, framerate, scalabilityMode } = this.#encoderConfig()
     const colorSpace = plainColors(metadata?.decoderConfig?.colorSpace) ?? this.#colors
     this.#announced = true
+    // Only now: frames of the config before this one may have been in the encoder until here.
+    this.#references = new References(scalabilityMode)
     this.config = {
       codec, codedWidth: this.#size.width, codedHeight: this.#size.height, framerate, bitrate: this.#fullBitrate(),
       ...(scalabilityMode && { scalabilityMode }), ...(colorSpace && { colorSpace }),
