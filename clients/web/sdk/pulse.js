@@ -14,7 +14,7 @@ import { FrameType } from './wire.js'
 export { createLocalPreview, listDevices, LocalPreview } from './devices.js'
 export { PulseError } from './errors.js'
 export { LocalParticipant, Participant } from './participant.js'
-export { isSupported } from './support.js'
+export { hasScreenShare, isSupported } from './support.js'
 export { Track } from './track.js'
 
 /**

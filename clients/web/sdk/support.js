@@ -24,6 +24,7 @@ export const hasTrackProcessor = () => 'MediaStreamTrackProcessor' in globalThis
 /** Whether samples can be shared with the audio thread; needs COOP and COEP. */
 export const hasSharedMemory = () => globalThis.crossOriginIsolated === true && 'SharedArrayBuffer' in globalThis
 
+/** Whether this browser can share a screen; those of phones cannot. */
 export const hasScreenShare = () => 'getDisplayMedia' in (navigator.mediaDevices ?? {})
 
 export const canChooseSpeaker = () => 'setSinkId' in AudioContext.prototype

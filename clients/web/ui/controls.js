@@ -2,6 +2,7 @@
  * The control bar and its keyboard shortcuts: microphone, camera, screen, panels, leaving. The room's state is the truth;
  * a button shows it and asks for its opposite.
  */
+import { hasScreenShare } from '../sdk/pulse.js'
 import { el, setAttribute, setText } from './dom.js'
 import { icon } from './icons.js'
 import { announce, toast, toastError } from './toast.js'
@@ -57,7 +58,7 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
   }
   buttons.leave.classList.add('round-leave')
   // Phones' browsers cannot share a screen; a button that can only fail is left out.
-  buttons.share.hidden = !('getDisplayMedia' in (navigator.mediaDevices ?? {}))
+  buttons.share.hidden = !hasScreenShare()
   const element = el(
     'div',
     { class: 'controls', role: 'toolbar', 'aria-label': 'Call controls' },
