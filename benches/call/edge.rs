@@ -1,0 +1,174 @@
+//! The release edge as a child process, and what the system and its /metrics tell of it. It never
+//! reaches into the edge: everything it knows was printed or asked for over HTTP.
+
+use std::{
+    io::{BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Stdio},
+    thread::available_parallelism,
+    time::Duration,
+};
+
+use super::Failure;
+
+/// The core of the edge, and the one of everything that measures it.
+const EDGE_CORE: &str = "0";
+const GENERATOR_CORE: &str = "1";
+
+/// Longer than any answer takes: what takes this long never comes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running edge; dropping it kills it.
+pub struct EdgeProcess {
+    child: Child,
+    /// Where clients connect.
+    pub clients: SocketAddr,
+    /// Where operators look.
+    pub ops: SocketAddr,
+    /// A closed pipe would make its next line of output fail.
+    _output: BufReader<ChildStdout>,
+}
+
+impl EdgeProcess {
+    /// Starts it on free ports, on a core of its own if `pinned`, and reads where it listens.
+    pub fn start(pinned: bool) -> Result<Self, Failure> {
+        let binary = binary()?;
+        let mut command = if pinned {
+            let mut command = Command::new("taskset");
+            command.args(["-c", EDGE_CORE]).arg(binary);
+            command
+        } else {
+            Command::new(binary)
+        };
+        let mut child = command
+            .args(["--listen", "localhost:0", "--ops-addr", "127.0.0.1:0"])
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let found = printed(&mut output, "open ")
+            .and_then(|open| Ok((open, printed(&mut output, "ops ")?)))
+            .and_then(|(open, ops)| Ok((address(&open)?, address(&ops)?)));
+        match found {
+            Ok((clients, ops)) => Ok(Self {
+                child,
+                clients,
+                ops,
+                _output: output,
+            }),
+            Err(failure) => {
+                child.kill()?;
+                child.wait()?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// What clients connect to.
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.clients)
+    }
+
+    /// The processor time it has used.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        cpu(&self.child.id().to_string())
+    }
+}
+
+impl Drop for EdgeProcess {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary beside this one: benches run from `release/deps`.
+pub fn binary() -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe()?;
+    let release = own.parent().and_then(|deps| deps.parent());
+    let binary = release.ok_or("no build folder")?.join("edge-node");
+    if binary.is_file() {
+        Ok(binary)
+    } else {
+        Err(format!(
+            "{} is missing: cargo build --release -p edge-node, or run benches/run",
+            binary.display()
+        )
+        .into())
+    }
+}
+
+/// Puts this process, and every thread it starts from now on, on a core of its own. `false`: the
+/// machine has one core only, or no `taskset`; then the edge is not pinned either.
+pub fn pin_generator() -> bool {
+    available_parallelism().is_ok_and(|cores| cores.get() > 1)
+        && Command::new("taskset")
+            .args(["-p", "-c", GENERATOR_CORE, &std::process::id().to_string()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+}
+
+/// The processor time that this process has used.
+pub fn own_cpu() -> Result<Duration, Failure> {
+    cpu("self")
+}
+
+fn cpu(process: &str) -> Result<Duration, Failure> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The name may hold spaces; what follows its bracket begins with field 3.
+    let (_, fields) = stat.rsplit_once(") ").ok_or("an unknown /proc")?;
+    let ticks: u64 = fields
+        .split(' ')
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse().unwrap_or(0))
+        .sum();
+    // Linux counts hundredths of a second here on every architecture in use.
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The rest of the next line, which must begin so.
+fn printed(output: &mut impl std::io::BufRead, prefix: &str) -> Result<String, Failure> {
+    let mut line = String::new();
+    output.read_line(&mut line)?;
+    match line.trim_end().strip_prefix(prefix) {
+        Some(rest) => Ok(rest.to_owned()),
+        None => Err(format!("the edge printed {line:?} in place of '{prefix}...'").into()),
+    }
+}
+
+/// The address in a printed URL.
+fn address(url: &str) -> Result<SocketAddr, Failure> {
+    let rest = url.strip_prefix("http://").ok_or("not http")?;
+    let authority = rest.split('/').next().ok_or("no authority")?;
+    Ok(authority.replace("localhost", "127.0.0.1").parse()?)
+}
+
+/// A plain HTTP request; the whole answer.
+pub fn get(address: SocketAddr, path: &str) -> Result<String, Failure> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// The sum of a counter or gauge of /metrics over all its labels.
+pub fn metric(ops: SocketAddr, name: &str) -> Result<f64, Failure> {
+    let text = get(ops, "/metrics")?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.strip_prefix(name))
+        .filter(|rest| rest.starts_with([' ', '{']))
+        .filter_map(|rest| rest.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum())
+}

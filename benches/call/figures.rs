@@ -1,0 +1,150 @@
+//! Options in, rows out: a table for people, one JSON object a line for programs.
+
+use std::time::Duration;
+
+use super::Failure;
+
+/// What the command line says.
+pub struct Options {
+    /// One object a line in place of a table.
+    pub json: bool,
+    /// Baseline and stalled windows, each so often.
+    pub pairs: usize,
+    /// Length of a window.
+    pub window_s: u64,
+}
+
+/// The edge gives up a socket that takes nothing for 30 s.
+const LONGEST_WINDOW_S: u64 = 25;
+
+impl Options {
+    /// Reads them. `None`: this is no benchmark run but `cargo test --benches`.
+    pub fn read() -> Result<Option<Self>, Failure> {
+        let mut options = Self {
+            json: false,
+            pairs: 5,
+            window_s: 10,
+        };
+        let mut benchmark = false;
+        let mut words = std::env::args().skip(1);
+        while let Some(word) = words.next() {
+            let mut number = || -> Result<u64, Failure> {
+                let number = words.next().and_then(|text| text.parse().ok());
+                number
+                    .filter(|number| *number > 0)
+                    .ok_or_else(|| format!("{word} needs a number over 0").into())
+            };
+            match word.as_str() {
+                "--bench" => benchmark = true,
+                "--json" => options.json = true,
+                "--pairs" => options.pairs = usize::try_from(number()?)?,
+                "--window-s" => options.window_s = number()?,
+                _ => return Err(format!("{word} is no option: {USAGE}").into()),
+            }
+        }
+        if options.window_s > LONGEST_WINDOW_S {
+            return Err(format!("a window lasts at most {LONGEST_WINDOW_S} s").into());
+        }
+        Ok(benchmark.then_some(options))
+    }
+}
+
+const USAGE: &str = "benches/run [--json] [--pairs N] [--window-s N]";
+
+/// One figure.
+pub struct Row {
+    name: &'static str,
+    value: f64,
+    unit: &'static str,
+    /// The most it may be; missing where it explains another one only.
+    bar: Option<f64>,
+}
+
+impl Row {
+    /// A figure that explains others.
+    pub fn new(name: &'static str, value: f64, unit: &'static str) -> Self {
+        Self {
+            name,
+            value,
+            unit,
+            bar: None,
+        }
+    }
+
+    /// A time, in ms.
+    pub fn ms(name: &'static str, value: Duration) -> Self {
+        Self::new(name, value.as_secs_f64() * 1e3, "ms")
+    }
+
+    /// The most it may be.
+    #[must_use]
+    pub fn at_most(mut self, bar: f64) -> Self {
+        self.bar = Some(bar);
+        self
+    }
+
+    fn ok(&self) -> Option<bool> {
+        self.bar.map(|bar| self.value <= bar)
+    }
+}
+
+/// Prints all rows.
+pub fn print(options: &Options, title: &str, rows: &[Row]) {
+    if options.json {
+        for row in rows {
+            let Row {
+                name, value, unit, ..
+            } = row;
+            let bar = row.bar.map_or("null".to_owned(), |bar| format!("{bar:.3}"));
+            let ok = row.ok().map_or("null".to_owned(), |ok| ok.to_string());
+            println!(
+                r#"{{"name":"{name}","value":{value:.3},"unit":"{unit}","bar":{bar},"ok":{ok}}}"#
+            );
+        }
+        return;
+    }
+    println!("\n{title}, load {}", load());
+    println!("  {:<38} {:>12} {:<8} {:>12}", "", "value", "", "bar");
+    for row in rows {
+        let bar = row
+            .bar
+            .map_or(String::new(), |bar| format!("≤ {}", short(bar)));
+        let verdict = match row.ok() {
+            Some(true) => "ok",
+            Some(false) => "over",
+            None => "",
+        };
+        println!(
+            "  {:<38} {:>12} {:<8} {bar:>12} {verdict}",
+            row.name,
+            short(row.value),
+            row.unit
+        );
+    }
+}
+
+fn short(value: f64) -> String {
+    if value.fract() == 0.0 || value.abs() >= 1e4 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}
+
+/// The machine's load over the last minute: what else runs spoils every time.
+pub fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match values.len() {
+        0 => f64::NAN,
+        even if even % 2 == 0 => (values[half - 1] + values[half]) / 2.0,
+        _ => values[half],
+    }
+}
