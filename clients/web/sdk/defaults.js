@@ -28,6 +28,12 @@ export const defaults = Object.freeze({
   audioEncoderQueue: 10,
   // Louder than this a block counts as voice in the media header (RFC 6464, −dBov). Room noise sits near −60.
   voiceThresholdDbov: -50,
+  captureClock: Object.freeze({
+    // Blocks are late at times, never early: the time between them is their length, and only this share of a lateness is believed.
+    drift: 0.01,
+    // A difference beyond this is a pause, such as of a muted or a sleeping device.
+    jumpMs: 100,
+  }),
 
   camera: Object.freeze({
     codec: 'vp8', width: 640, height: 360, framerate: 30, bitrate: 500_000, scalabilityMode: 'L1T3',
@@ -65,16 +71,19 @@ export const defaults = Object.freeze({
   jitter: Object.freeze({
     // Two 20-ms packets: one playing, one in hand.
     startTargetMs: 40,
-    minTargetMs: 40,
+    minTargetMs: 35,
+    // The audio thread takes 10 ms at once and fades out over the last 5.
+    reserveMs: 15,
     // Conversation breaks down beyond; rather conceal than wait longer.
     maxTargetMs: 300,
-    // Lateness is remembered this long, in slices, so that one burst raises the target and calm lowers it again.
-    windowSlices: 10,
-    sliceMs: 1000,
+    // All but the latest 3 % of the last 3 s arrive in time: one stray packet costs its own gap, not delay for everything after it,
+    // and what was a burst is forgotten soon.
+    quantile: 0.97,
+    windowMs: 3000,
     // How long a packet behind a gap waits for the missing one (reordering between edges).
     reorderMs: 30,
-    // Depth above target that is trimmed, once it has lasted trimAfterMs.
-    trimSlackMs: 15,
+    // Depth above target that may stay; more is trimmed once it has lasted trimAfterMs.
+    trimSlackMs: 5,
     trimAfterMs: 500,
     // Excess beyond this is cut block by block instead of squeezed: it came from a stall, not from drift.
     cutMs: 300,

@@ -17,11 +17,12 @@ export class JitterBuffer {
   #held = new Map()
   /** @type {number | null} sequence number that is due */
   #due = null
-  /** @type {{start: number, min: number, max: number}[]} transit times by slice of time, newest last */
-  #slices = []
+  /** Transit times of the last `windowMs`. Clocks differ: they mean something to each other only. @type {{at: number, ms: number}[]} */
+  #transits = []
   #lastCapturedMs = 0
   #lastSequence = 0
-  #lowSince = 0
+  /** The least depth above the target since then. */
+  #spare = { since: 0, ms: Infinity }
   /** @type {number} depth at which the ring may begin to play */
   targetMs
   counters = { received: 0, duplicate: 0, late: 0, lost: 0, concealedMs: 0, underruns: 0, silences: 0, shortened: 0, dropped: 0 }
@@ -136,32 +137,27 @@ export class JitterBuffer {
       return 0
     }
     if (excess <= this.#limits.trimSlackMs) {
-        this.#lowSince = now
+      this.#spare = { since: now, ms: Infinity }
       return 1
     }
-    if (now - this.#lowSince < this.#limits.trimAfterMs) return 1
+    const spare = this.#spare
+    spare.ms = Math.min(spare.ms, excess)
+    if (now - spare.since < this.#limits.trimAfterMs) return 1
+    // What was there all the time is not needed; a packet gives half of itself at most.
+    const cutMs = Math.min(spare.ms, this.#packetMs / 2)
+    const restMs = spare.ms - cutMs
+    this.#spare = restMs > this.#limits.trimSlackMs ? { since: spare.since, ms: restMs } : { since: now, ms: Infinity }
     this.counters.shortened++
-    return 0.5
+    return 1 - cutMs / this.#packetMs
   }
 
-  /** Follows the spread of transit times. @param {number} now @param {Packet} packet */
+  /** Follows how late packets come against the fastest one of late. @param {number} now @param {Packet} packet */
   #observe(now, packet) {
-    const transit = now - packet.capturedMs
-    const slice = this.#slices.at(-1)
-    if (!slice || now - slice.start >= this.#limits.sliceMs) {
-      this.#slices.push({ start: now, min: transit, max: transit })
-      if (this.#slices.length > this.#limits.windowSlices) this.#slices.shift()
-    } else {
-      slice.min = Math.min(slice.min, transit)
-      slice.max = Math.max(slice.max, transit)
-    }
-    let min = Infinity
-    let max = -Infinity
-    for (const each of this.#slices) {
-      min = Math.min(min, each.min)
-      max = Math.max(max, each.max)
-    }
-    const { minTargetMs, maxTargetMs } = this.#limits
-    this.targetMs = Math.min(maxTargetMs, Math.max(minTargetMs, max - min + this.#packetMs))
+    const { windowMs, quantile, reserveMs, minTargetMs, maxTargetMs } = this.#limits
+    this.#transits.push({ at: now, ms: now - packet.capturedMs })
+    while (now - this.#transits[0].at > windowMs) this.#transits.shift()
+    const sorted = this.#transits.map(({ ms }) => ms).sort((a, b) => a - b)
+    const latenessMs = sorted[Math.ceil(quantile * sorted.length) - 1] - sorted[0]
+    this.targetMs = Math.min(maxTargetMs, Math.max(minTargetMs, latenessMs + this.#packetMs + reserveMs))
   }
 }

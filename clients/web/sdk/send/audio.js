@@ -22,6 +22,8 @@ export class AudioSender {
   #pending = new Map()
   #samples = 0
   #lastCapturedUs = 0
+  /** When the next block begins if none is missing. */
+  #nextMs = 0
   muted = false
   counters = { blocks: 0, frames: 0, bytes: 0, dropped: 0 }
 
@@ -52,9 +54,7 @@ export class AudioSender {
     if (this.muted) return
     this.counters.blocks++
     const frames = planes[0].length
-    // The block began its length ago; the line never runs backwards though messages may bunch up.
-    const capturedUs = Math.max(this.#lastCapturedUs + 1, Math.round((nowMs() - (frames * 1000) / defaults.sampleRate) * 1000))
-    this.#lastCapturedUs = capturedUs
+    const capturedUs = this.#capturedUs((frames * 1000) / defaults.sampleRate)
     const level = audioLevel(planes[0], defaults.voiceThresholdDbov)
     this.#handlers.onLevel(level)
     this.#handlers.onBlock(planes)
@@ -76,6 +76,20 @@ export class AudioSender {
     } finally {
       data.close()
     }
+  }
+
+  /**
+   * When this block began. Messages bunch up where this thread is busy; what is behind them must not look as if it were on time.
+   * @param {number} durationMs
+   */
+  #capturedUs(durationMs) {
+    const { drift, jumpMs } = defaults.captureClock
+    const seenMs = nowMs() - durationMs
+    const lateMs = seenMs - this.#nextMs
+    const beganMs = lateMs < 0 || lateMs > jumpMs ? seenMs : this.#nextMs + lateMs * drift
+    this.#nextMs = beganMs + durationMs
+    this.#lastCapturedUs = Math.max(this.#lastCapturedUs + 1, Math.round(beganMs * 1000))
+    return this.#lastCapturedUs
   }
 
   #createEncoder() {
