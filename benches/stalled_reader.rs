@@ -20,9 +20,10 @@ use call::{
     edge::{EdgeProcess, metric, own_cpu, pin_generator},
     figures::{Options, Row, median, print},
     publisher::{self, MICROPHONE},
-    receiver::{Assembly, Audience, LOST_US, Seen},
+    receiver::{Assembly, Audience, LOST_US, Seen, histogram},
     schedule::{Due, stretch},
 };
+use hdrhistogram::Histogram;
 use pulse_client::{Client, Event, JoinOptions, SocketOptions};
 use tokio::time::{Instant, sleep_until};
 
@@ -161,9 +162,9 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
     if held.iter().all(|held| held[1] == 0.0) || dropped == 0.0 {
         return Err("nothing was held or dropped: there was no stall to measure".into());
     }
-    let mut rows = others(seen, &given);
+    let late_ms = lateness(plan, &published.late_us);
+    let mut rows = others(seen, &given, &late_ms);
     rows.extend(stalled_one(&held, &comebacks)?);
-    let late_us = published.late_us.value_at_quantile(0.99);
     rows.extend([
         Row::new("dropped_by_the_edge", dropped, "messages"),
         Row::new(
@@ -171,15 +172,27 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
             published.requested as f64,
             "requests",
         ),
-        Row::ms("generator_late_p99_ms", Duration::from_micros(late_us)),
+        Row::new("generator_late_p99_ms", median(late_ms), "ms"),
         Row::new("edge_cpu", edge_cpu, "% core"),
         Row::new("generator_cpu", own_cpu, "% core"),
     ]);
     Ok(rows)
 }
 
+/// How late the speaker's clock was in each window, p99 in ms.
+fn lateness(plan: Plan, late_us: &[(u64, u64)]) -> Vec<f64> {
+    let mut windows = vec![histogram(); 2 * plan.pairs];
+    for (at_us, late_us) in late_us {
+        if let Some(window) = plan.window(*at_us) {
+            windows[window].saturating_record(*late_us);
+        }
+    }
+    let p99_ms = |window: &Histogram<u64>| window.value_at_quantile(0.99) as f64 / 1e3;
+    windows.iter().map(p99_ms).collect()
+}
+
 /// The figures of the healthy ones.
-fn others(seen: Seen, given: &[u64]) -> Vec<Row> {
+fn others(seen: Seen, given: &[u64], late_ms: &[f64]) -> Vec<Row> {
     let mut p99 = [Vec::new(), Vec::new()];
     let mut p50 = [Vec::new(), Vec::new()];
     let mut lost = [0, 0];
@@ -192,8 +205,13 @@ fn others(seen: Seen, given: &[u64]) -> Vec<Row> {
         p99[stalled].push(ms(0.99));
         p50[stalled].push(ms(0.5));
     }
-    for (pair, (without, with)) in p99[0].iter().zip(&p99[1]).enumerate() {
-        eprintln!("pair {pair}: p99 {without:.2} ms without, {with:.2} ms with the stall");
+    for (pair, late_ms) in late_ms.chunks(2).enumerate() {
+        for (part, late_ms) in late_ms.iter().enumerate() {
+            let (window, p99) = (["without", "with"][part], p99[part][pair]);
+            eprintln!(
+                "pair {pair} {window} the stall: p99 {p99:.2} ms, generator {late_ms:.2} ms late"
+            );
+        }
     }
     let pairs = || p99[0].iter().zip(&p99[1]);
     let worse_ms = median(pairs().map(|(without, with)| with - without));

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use hdrhistogram::Histogram;
 use pulse_client::{Client, Event, JoinOptions};
 use pulse_proto::{
     Frame, ParticipantId,
@@ -22,7 +21,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 
 use super::{
     Failure, ROOM,
-    receiver::{self, checksum},
+    receiver::checksum,
     schedule::{Due, KEYFRAME_BYTES, Kind, Random, VOICE_BYTES},
 };
 
@@ -38,15 +37,15 @@ const WAITING: usize = 64;
 
 /// A publisher at work.
 pub struct Publisher {
-    clock: thread::JoinHandle<Histogram<u64>>,
+    clock: thread::JoinHandle<Vec<(u64, u64)>>,
     sender: JoinHandle<Result<(), Failure>>,
     requested: Arc<AtomicU64>,
 }
 
 /// How it went.
 pub struct Published {
-    /// µs from the due time to the hand-over to the connection.
-    pub late_us: Histogram<u64>,
+    /// Each due time, and the µs until the speaker's clock woke for it.
+    pub late_us: Vec<(u64, u64)>,
     /// Keyframes that somebody asked for.
     pub requested: u64,
 }
@@ -124,8 +123,8 @@ fn keep_time(
     origin: Instant,
     give: &mpsc::Sender<Vec<Frame>>,
     wanted: &AtomicBool,
-) -> Histogram<u64> {
-    let mut late_us = receiver::histogram();
+) -> Vec<(u64, u64)> {
+    let mut late_us = Vec::with_capacity(schedule.len());
     let (mut voice, mut picture, mut since_keyframe) = (0, 0, 0);
     for due in schedule {
         let (header, bytes) = match due.kind {
@@ -151,7 +150,7 @@ fn keep_time(
         let at = origin + Duration::from_micros(due.at_us);
         thread::sleep(at.saturating_duration_since(Instant::now()));
         let late = at.elapsed();
-        late_us.saturating_record(late.as_micros() as u64);
+        late_us.push((due.at_us, late.as_micros() as u64));
         if give.blocking_send(messages).is_err() {
             // The task says why.
             break;
