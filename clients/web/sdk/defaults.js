@@ -71,9 +71,9 @@ export const defaults = Object.freeze({
   jitter: Object.freeze({
     // Two 20-ms packets: one playing, one in hand.
     startTargetMs: 40,
-    minTargetMs: 35,
-    // The audio thread takes 10 ms at once and fades out over the last 5.
-    reserveMs: 15,
+    minTargetMs: 30,
+    // The audio thread takes 10 ms at once.
+    reserveMs: 10,
     // Conversation breaks down beyond; rather conceal than wait longer.
     maxTargetMs: 300,
     // All but the latest 3 % of the last 3 s arrive in time: one stray packet costs its own gap, not delay for everything after it,
