@@ -17,7 +17,7 @@ use std::{
 
 use call::{
     Failure, ROOM,
-    edge::{EdgeProcess, metric, own_cpu, pin_generator},
+    edge::{EdgeProcess, metric, own_cpu, pin_generator, waited},
     figures::{Options, Row, median, print},
     publisher::{self, MICROPHONE},
     receiver::{Assembly, Audience, LOST_US, Seen, histogram},
@@ -147,7 +147,7 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
         }
     }
     let cpu_before = (edge.cpu()?, own_cpu()?);
-    let looks = Looks::start(edge.ops, origin, plan);
+    let looks = Looks::start(&edge, origin, plan);
     let publisher = publisher::publish(speaker, schedule, origin);
     let comebacks = stall(stalled, origin, plan).await?;
     let published = publisher.finish().await?;
@@ -155,16 +155,16 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
     let used = |now: Duration, before: Duration| (now - before).as_secs_f64() / seconds * 100.0;
     let edge_cpu = used(edge.cpu()?, cpu_before.0);
     let own_cpu = used(own_cpu()?, cpu_before.1);
-    let held = looks.finish().await?;
+    let looked = looks.finish().await?;
     let dropped = metric(edge.ops, "pulse_dropped_total")?;
     let seen = audience.finish().await?;
 
-    if held.iter().all(|held| held[1] == 0.0) || dropped == 0.0 {
+    if held(&looked, 1) == 0.0 || dropped == 0.0 {
         return Err("nothing was held or dropped: there was no stall to measure".into());
     }
     let late_ms = lateness(plan, &published.late_us);
-    let mut rows = others(seen, &given, &late_ms);
-    rows.extend(stalled_one(&held, &comebacks)?);
+    let mut rows = others(seen, &given, &late_ms, &looked);
+    rows.extend(stalled_one(&looked, &comebacks)?);
     rows.extend([
         Row::new("dropped_by_the_edge", dropped, "messages"),
         Row::new(
@@ -173,6 +173,11 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
             "requests",
         ),
         Row::new("generator_late_p99_ms", median(late_ms), "ms"),
+        Row::new(
+            "edge_waited_for_its_core_ms",
+            median(looked.iter().map(Looked::waited_ms)),
+            "ms",
+        ),
         Row::new("edge_cpu", edge_cpu, "% core"),
         Row::new("generator_cpu", own_cpu, "% core"),
     ]);
@@ -192,7 +197,7 @@ fn lateness(plan: Plan, late_us: &[(u64, u64)]) -> Vec<f64> {
 }
 
 /// The figures of the healthy ones.
-fn others(seen: Seen, given: &[u64], late_ms: &[f64]) -> Vec<Row> {
+fn others(seen: Seen, given: &[u64], late_ms: &[f64], looked: &[Looked]) -> Vec<Row> {
     let mut p99 = [Vec::new(), Vec::new()];
     let mut p50 = [Vec::new(), Vec::new()];
     let mut lost = [0, 0];
@@ -205,13 +210,15 @@ fn others(seen: Seen, given: &[u64], late_ms: &[f64]) -> Vec<Row> {
         p99[stalled].push(ms(0.99));
         p50[stalled].push(ms(0.5));
     }
-    for (pair, late_ms) in late_ms.chunks(2).enumerate() {
-        for (part, late_ms) in late_ms.iter().enumerate() {
-            let (window, p99) = (["without", "with"][part], p99[part][pair]);
-            eprintln!(
-                "pair {pair} {window} the stall: p99 {p99:.2} ms, generator {late_ms:.2} ms late"
-            );
-        }
+    for (number, (late_ms, looked)) in late_ms.iter().zip(looked).enumerate() {
+        let (pair, part) = (number / 2, number % 2);
+        eprintln!(
+            "pair {pair} {:<7} the stall: p99 {:7.2} ms; the generator was {late_ms:.2} ms late, \
+             the edge waited {:.1} ms for its core",
+            ["without", "with"][part],
+            p99[part][pair],
+            looked.waited_ms(),
+        );
     }
     let pairs = || p99[0].iter().zip(&p99[1]);
     let worse_ms = median(pairs().map(|(without, with)| with - without));
@@ -236,8 +243,7 @@ fn others(seen: Seen, given: &[u64], late_ms: &[f64]) -> Vec<Row> {
 }
 
 /// The figures of the stalled one.
-fn stalled_one(held: &[[f64; 2]], comebacks: &[Comeback]) -> Result<Vec<Row>, Failure> {
-    let most = |part: usize| held.iter().map(|held| held[part]).fold(0.0, f64::max);
+fn stalled_one(looked: &[Looked], comebacks: &[Comeback]) -> Result<Vec<Row>, Failure> {
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
     let mut fresh = Vec::new();
     let mut ages = Vec::new();
@@ -255,8 +261,8 @@ fn stalled_one(held: &[[f64; 2]], comebacks: &[Comeback]) -> Result<Vec<Row>, Fa
     let longest = fresh.iter().copied().fold(0.0, f64::max);
     let stale = comebacks.iter().map(|comeback| comeback.stale as f64);
     Ok(vec![
-        Row::new("stalled_held_bytes", most(1), "B").at_most(HELD_BYTES),
-        Row::new("baseline_held_bytes", most(0), "B"),
+        Row::new("stalled_held_bytes", held(looked, 1), "B").at_most(HELD_BYTES),
+        Row::new("baseline_held_bytes", held(looked, 0), "B"),
         Row::new("stalled_voice_fresh_ms", median(fresh), "ms").at_most(FRESH_MS),
         Row::new("stalled_voice_fresh_longest_ms", longest, "ms").at_most(FRESH_MS),
         Row::new("stalled_first_fresh_age_ms", median(ages), "ms"),
@@ -359,33 +365,59 @@ async fn read(
     }
 }
 
-/// Looks at the held bytes from a thread of its own, whose waiting holds up nobody.
+/// What was looked up during one window.
+#[derive(Clone, Default)]
+struct Looked {
+    held_bytes: f64,
+    /// How long the edge had waited for its core at the first look, and at the last.
+    waited: Option<(Duration, Duration)>,
+}
+
+impl Looked {
+    fn waited_ms(&self) -> f64 {
+        self.waited
+            .map_or(0.0, |(first, last)| (last - first).as_secs_f64() * 1e3)
+    }
+}
+
+/// The most that was held in all windows without (0) or with (1) the stall.
+fn held(looked: &[Looked], part: usize) -> f64 {
+    let windows = looked.iter().skip(part).step_by(2);
+    windows.map(|looked| looked.held_bytes).fold(0.0, f64::max)
+}
+
+/// Looks at the edge from a thread of its own, whose waiting holds up nobody.
 struct Looks {
     stop: Arc<AtomicBool>,
-    thread: thread::JoinHandle<Result<Vec<[f64; 2]>, Failure>>,
+    thread: thread::JoinHandle<Result<Vec<Looked>, Failure>>,
 }
 
 impl Looks {
-    fn start(ops: SocketAddr, origin: Instant, plan: Plan) -> Self {
+    fn start(edge: &EdgeProcess, origin: Instant, plan: Plan) -> Self {
+        let (ops, process) = (edge.ops, edge.process());
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = thread::spawn(move || {
-            let mut most = vec![[0.0_f64; 2]; plan.pairs];
+            let mut windows = vec![Looked::default(); 2 * plan.pairs];
             while !stopped.load(Ordering::Relaxed) {
-                let at_us = Instant::now().saturating_duration_since(origin).as_micros() as u64;
+                let since = Instant::now().checked_duration_since(origin);
+                let at_us = since.unwrap_or_default().as_micros() as u64;
                 if let Some(window) = plan.window(at_us) {
-                    let held = &mut most[window / 2][window % 2];
-                    *held = held.max(look(ops)?);
+                    let looked = &mut windows[window];
+                    looked.held_bytes = looked.held_bytes.max(held_now(ops)?);
+                    let waited = waited(process)?;
+                    let (first, _) = looked.waited.unwrap_or((waited, waited));
+                    looked.waited = Some((first, waited));
                 }
                 thread::sleep(LOOK);
             }
-            Ok(most)
+            Ok(windows)
         });
         Self { stop, thread }
     }
 
-    /// The most that was held in each pair's windows.
-    async fn finish(self) -> Result<Vec<[f64; 2]>, Failure> {
+    /// What was seen in each window.
+    async fn finish(self) -> Result<Vec<Looked>, Failure> {
         self.stop.store(true, Ordering::Relaxed);
         tokio::task::spawn_blocking(|| self.thread.join())
             .await?
@@ -393,7 +425,7 @@ impl Looks {
     }
 }
 
-fn look(ops: SocketAddr) -> Result<f64, Failure> {
+fn held_now(ops: SocketAddr) -> Result<f64, Failure> {
     let mut least = f64::INFINITY;
     for _ in 0..LOOKS {
         least = least.min(metric(ops, "pulse_held_bytes")?);

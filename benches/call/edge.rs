@@ -71,6 +71,11 @@ impl EdgeProcess {
         format!("ws://{}", self.clients)
     }
 
+    /// Its number in the system.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The processor time it has used.
     pub fn cpu(&self) -> Result<Duration, Failure> {
         cpu(&self.child.id().to_string())
@@ -130,6 +135,19 @@ fn cpu(process: &str) -> Result<Duration, Failure> {
         .sum();
     // Linux counts hundredths of a second here on every architecture in use.
     Ok(Duration::from_millis(ticks * 10))
+}
+
+/// How long the threads of a process were ready to run while others ran: what the machine, not the
+/// process, adds to every delay.
+pub fn waited(process: u32) -> Result<Duration, Failure> {
+    let mut waited_ns = 0;
+    for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end in between.
+        let stat = std::fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+        let field = stat.split(' ').nth(1).and_then(|field| field.parse().ok());
+        waited_ns += field.unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(waited_ns))
 }
 
 /// The rest of the next line, which must begin so.
