@@ -127,7 +127,8 @@ fn short(value: f64) -> String {
     if value.fract() == 0.0 || value.abs() >= 1e4 {
         format!("{value:.0}")
     } else {
-        format!("{value:.2}")
+        // Adding nothing turns a rounded -0 into 0.
+        format!("{:.2}", (value * 100.0).round() / 100.0 + 0.0)
     }
 }
 
