@@ -116,7 +116,8 @@ export function installKnownDevices() {
   const beeped = []
   /** @returns {Promise<MediaStreamTrack>} */
   async function openMicrophone() {
-    const context = new AudioContext({ sampleRate: 48_000, latencyHint: 'interactive' })
+    // A microphone gives its samples as they come: the smallest blocks that the browser renders are nearest to that.
+    const context = new AudioContext({ sampleRate: 48_000, latencyHint: 0 })
     await load(context)
     const beeper = new AudioWorkletNode(context, 'beeper', { numberOfInputs: 0, outputChannelCount: [1] })
     const destination = new MediaStreamAudioDestinationNode(context, { channelCount: 1 })
