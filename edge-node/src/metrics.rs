@@ -1,10 +1,40 @@
 //! Every metric of an edge: its name, its help, and the function that counts it. No label holds a
-//! participant, a room or an address.
+//! participant, a room or an address. What is counted for every frame keeps its handle, so that no name
+//! is looked up on the way of media.
+
+use std::sync::LazyLock;
 
 use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
 };
 use pulse_proto::{ErrorCode, FrameType};
+
+/// Handles of what is counted for every frame, made at the first use: the recorder is there by then.
+struct Hot {
+    held: Gauge,
+    received_media: Counter,
+    received_v1_media: Counter,
+    received_control: Counter,
+    received_bytes: Counter,
+    sent: Counter,
+    sent_bytes: Counter,
+    forward: Histogram,
+}
+
+static HOT: LazyLock<Hot> = LazyLock::new(|| {
+    let received = |kind: &'static str| counter!("pulse_frames_received_total", "type" => kind);
+    Hot {
+        held: gauge!("pulse_held_bytes"),
+        received_media: received("media"),
+        received_v1_media: received("v1_media"),
+        received_control: received("control"),
+        received_bytes: counter!("pulse_received_bytes_total"),
+        sent: counter!("pulse_frames_sent_total"),
+        sent_bytes: counter!("pulse_sent_bytes_total"),
+        forward: histogram!("pulse_forward_seconds"),
+    }
+});
 
 /// Describes every metric; the README lists the same.
 pub(crate) fn describe() {
@@ -90,7 +120,7 @@ pub(crate) fn participants(change: f64) {
 
 /// So much more or less waits for receivers.
 pub(crate) fn held(change: f64) {
-    gauge!("pulse_held_bytes").increment(change);
+    HOT.held.increment(change);
 }
 
 /// A join ended so.
@@ -100,19 +130,19 @@ pub(crate) fn joined(protocol: &'static str, outcome: &'static str) {
 
 /// A frame arrived.
 pub(crate) fn received(kind: FrameType, bytes: usize) {
-    let label = match kind {
-        FrameType::Media => "media",
-        FrameType::Audio | FrameType::ScreenShare => "v1_media",
-        _ => "control",
+    let frames = match kind {
+        FrameType::Media => &HOT.received_media,
+        FrameType::Audio | FrameType::ScreenShare => &HOT.received_v1_media,
+        _ => &HOT.received_control,
     };
-    counter!("pulse_frames_received_total", "type" => label).increment(1);
-    counter!("pulse_received_bytes_total").increment(bytes as u64);
+    frames.increment(1);
+    HOT.received_bytes.increment(bytes as u64);
 }
 
 /// A batch went to a socket.
 pub(crate) fn sent(frames: usize, bytes: usize) {
-    counter!("pulse_frames_sent_total").increment(frames as u64);
-    counter!("pulse_sent_bytes_total").increment(bytes as u64);
+    HOT.sent.increment(frames as u64);
+    HOT.sent_bytes.increment(bytes as u64);
 }
 
 /// So much was dropped on its way to a receiver.
@@ -152,5 +182,5 @@ pub(crate) fn core_view() {
 
 /// A media frame took so long from its socket to the outboxes.
 pub(crate) fn forwarded(seconds: f64) {
-    histogram!("pulse_forward_seconds").record(seconds);
+    HOT.forward.record(seconds);
 }
