@@ -95,3 +95,19 @@ async fn a_request_that_came_too_early_is_sent_later() {
             .all(|e| !matches!(e, Event::KeyframeRequest(_)))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detailed_screen_arrives_whole() {
+    const BYTES: usize = 600_000;
+    let world = World::start().await;
+    let mut alice = world.join("room", "Alice").await;
+    let mut early = world.join("room", "Early").await;
+    alice.announce(&camera(1)).await.unwrap();
+    publish(&alice, header(1, 0, 0), BYTES).await;
+    settle(&mut alice).await;
+    let mut late = world.join("room", "Late").await;
+    for receiver in [&mut early, &mut late] {
+        let chunks = sequences(receiver, alice.id(), BYTES.div_ceil(943)).await;
+        assert!(chunks.iter().all(|sequence| *sequence == 0));
+    }
+}

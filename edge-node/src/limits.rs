@@ -29,6 +29,10 @@ pub(crate) const MAX_VIDEO_AGE: Duration = Duration::from_millis(500);
 /// receiver holds less than 256 KiB.
 pub(crate) const MAX_VIDEO_BYTES: usize = 192 * 1024;
 
+/// What may wait beside a keyframe that alone comes near `MAX_VIDEO_BYTES` or exceeds it (a detailed
+/// screen): with it the lane holds at most 965,632 + 65,536 bytes, for `MAX_VIDEO_AGE`.
+pub(crate) const BESIDE_A_KEYFRAME: usize = 64 * 1024;
+
 /// v1 audio messages (33 KB, 372 ms each) that may wait for one receiver.
 pub(crate) const MAX_V1_AUDIO_MESSAGES: usize = 3;
 

@@ -17,8 +17,8 @@ use pulse_proto::{
 
 use super::gate::{DependencyGate, Verdict};
 use crate::limits::{
-    MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES, MAX_V1_AUDIO_MESSAGES,
-    MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
+    BESIDE_A_KEYFRAME, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES,
+    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -291,7 +291,7 @@ impl Lanes {
             bytes: frame.bytes().clone(),
             at: now,
         });
-        if self.video_bytes > MAX_VIDEO_BYTES {
+        if !self.video_fits() {
             self.shed_video(now, Cause::Full, drops);
         } else if self.video.front().is_some_and(|item| late_video(now, item)) {
             self.shed_video(now, Cause::Late, drops);
@@ -322,8 +322,23 @@ impl Lanes {
     }
 
     fn video_within_bounds(&self, now: Instant) -> bool {
-        self.video_bytes <= MAX_VIDEO_BYTES
-            && !self.video.front().is_some_and(|item| late_video(now, item))
+        self.video_fits() && !self.video.front().is_some_and(|item| late_video(now, item))
+    }
+
+    /// Whether the lane is within its bytes. A keyframe that is larger than most may still wait
+    /// whole: without it the receiver would see nothing at all.
+    fn video_fits(&self) -> bool {
+        if self.video_bytes <= MAX_VIDEO_BYTES {
+            return true;
+        }
+        let mut keyframes: HashMap<(LayerKey, u32), usize> = HashMap::new();
+        for item in self.video.iter().filter(|item| item.header.keyframe()) {
+            *keyframes
+                .entry((item.key, item.header.sequence))
+                .or_default() += item.bytes.len();
+        }
+        let largest = keyframes.into_values().max().unwrap_or(0);
+        self.video_bytes <= largest + BESIDE_A_KEYFRAME
     }
 
     fn largest_layer(&self) -> Option<LayerKey> {

@@ -158,10 +158,28 @@ fn a_large_frame_of_one_track_spares_the_others() {
         .map(|frame| (Class::Video(MediaHeader::parse(&frame).unwrap()), frame))
         .collect();
     rig.push(small);
-    rig.push(video(0, 0, 0, MAX_VIDEO_BYTES));
+    rig.push(video(0, 0, 0, MAX_VIDEO_BYTES / 2));
+    rig.push(video(1, 1, 0, MAX_VIDEO_BYTES));
     let batch = rig.take(usize::MAX);
     assert_eq!(batch.len(), 3);
     assert!(batch.iter().all(|bytes| &bytes[..36] == bob.as_bytes()));
+}
+
+#[test]
+fn a_keyframe_larger_than_the_lane_arrives_whole_unless_it_is_late() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 2 * MAX_VIDEO_BYTES));
+    rig.push(video(1, 1, 0, 5_000));
+    assert_eq!(sequences(&rig.take(usize::MAX)), [0, 1]);
+    rig.push(video(2, 0, 0, 2 * MAX_VIDEO_BYTES));
+    rig.push(video(3, 1, 0, MAX_VIDEO_BYTES));
+    assert!(
+        rig.lanes.bytes() <= 3 * MAX_VIDEO_BYTES,
+        "not two of that size"
+    );
+    rig.push(video(4, 0, 0, 2 * MAX_VIDEO_BYTES));
+    rig.wait(600);
+    assert!(rig.take(usize::MAX).is_empty());
 }
 
 #[test]
