@@ -25,6 +25,9 @@ pub(crate) const MAX_AUDIO_BYTES: usize = 32 * 1024;
 /// Video older than this is dropped to the next keyframe.
 pub(crate) const MAX_VIDEO_AGE: Duration = Duration::from_millis(500);
 
+/// A keyframe that is on its way may finish within this: 300 KB at 1.2 Mbit/s.
+pub(crate) const MAX_LEAVING_KEYFRAME_AGE: Duration = Duration::from_secs(2);
+
 /// One screen keyframe and what follows it; with audio's 32 KiB and a batch of 16 KiB a stalled
 /// receiver holds less than 256 KiB.
 pub(crate) const MAX_VIDEO_BYTES: usize = 192 * 1024;

@@ -18,7 +18,7 @@ use pulse_proto::{
 use super::gate::{DependencyGate, Verdict};
 use crate::limits::{
     BESIDE_A_KEYFRAME, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES,
-    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
+    MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -268,7 +268,7 @@ impl Lanes {
         while self.v1_audio.pop_front_if(v1_late).is_some() {
             drops.push(("v1_audio", Cause::Late, 1));
         }
-        if self.video.front().is_some_and(|item| late_video(now, item)) {
+        if self.oldest_video_is_late(now) {
             self.shed_video(now, Cause::Late, drops);
         }
     }
@@ -293,7 +293,7 @@ impl Lanes {
         });
         if !self.video_fits() {
             self.shed_video(now, Cause::Full, drops);
-        } else if self.video.front().is_some_and(|item| late_video(now, item)) {
+        } else if self.oldest_video_is_late(now) {
             self.shed_video(now, Cause::Late, drops);
         }
     }
@@ -322,7 +322,21 @@ impl Lanes {
     }
 
     fn video_within_bounds(&self, now: Instant) -> bool {
-        self.video_fits() && !self.video.front().is_some_and(|item| late_video(now, item))
+        self.video_fits() && !self.oldest_video_is_late(now)
+    }
+
+    /// A keyframe that has begun to leave gets more time: to cut it off would be to begin it again.
+    fn oldest_video_is_late(&self, now: Instant) -> bool {
+        self.video.front().is_some_and(|item| {
+            let begun = self.layers.get(&item.key).and_then(|layer| layer.begun);
+            let leaving = item.header.keyframe() && begun == Some(item.header.sequence);
+            let allowed = if leaving {
+                MAX_LEAVING_KEYFRAME_AGE
+            } else {
+                MAX_VIDEO_AGE
+            };
+            now.saturating_duration_since(item.at) > allowed
+        })
     }
 
     /// Whether the lane is within its bytes. A keyframe that is larger than most may still wait
@@ -421,10 +435,6 @@ impl Lanes {
 const V1_AUDIO_AGE: Duration = Duration::from_millis(750);
 
 const _: () = assert!(MAX_V1_AUDIO_MESSAGES * MAX_V1_AUDIO <= 256 * 1024);
-
-fn late_video(now: Instant, item: &QueuedChunk) -> bool {
-    now.saturating_duration_since(item.at) > MAX_VIDEO_AGE
-}
 
 #[cfg(test)]
 mod tests;

@@ -183,6 +183,20 @@ fn a_keyframe_larger_than_the_lane_arrives_whole_unless_it_is_late() {
 }
 
 #[test]
+fn a_keyframe_on_its_way_may_finish() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 50_000));
+    for _ in 0..6 {
+        assert!(!rig.take(4_000).is_empty());
+        rig.wait(250);
+    }
+    assert!(!rig.take(4_000).is_empty(), "after 1.5 s");
+    rig.wait(600);
+    assert!(rig.take(4_000).is_empty(), "after 2.1 s");
+    assert!(!rig.lanes.starved(rig.now).is_empty());
+}
+
+#[test]
 fn control_overflows_instead_of_being_dropped() {
     let mut lanes = Lanes::default();
     let now = tokio::time::Instant::now().into_std();
