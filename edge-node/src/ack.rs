@@ -1,12 +1,14 @@
 //! What a publisher is told of its media: PROTOCOL.md 4.7. Pure.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pulse_proto::{
     control::{Ack, PublisherAck},
     limits::ACK_INTERVAL,
     media::{MediaHeader, newer},
 };
+
+use crate::limits::ACK_MARGIN;
 
 /// What arrived on one connection.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl AckState {
         self.newest_us = arrived - i128::from(header.captured_us);
         let fastest = self.fastest_us.get_or_insert(self.newest_us);
         *fastest = (*fastest).min(self.newest_us);
-        self.due.get_or_insert(now + ACK_INTERVAL - MARGIN);
+        self.due.get_or_insert(now + ACK_INTERVAL - ACK_MARGIN);
     }
 
     /// When the next acknowledgement is due.
@@ -77,11 +79,10 @@ impl AckState {
     }
 }
 
-/// A timer fires up to a millisecond late, and its task runs a little after that.
-const MARGIN: Duration = Duration::from_millis(10);
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::outbox::test_header;
 

@@ -27,14 +27,11 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 use crate::{
     clock,
     images::StoredImage,
-    limits::{READ_BUFFER, UPLOAD_TIMEOUT},
+    limits::{MAX_WRITE_BUFFER, READ_BUFFER, UPLOAD_TIMEOUT},
     metrics,
     session::{self, Ask, SessionContext, V1Request},
     web,
 };
-
-/// tungstenite holds at most this much unsent before it refuses: the largest message and a batch.
-const MAX_WRITE_BUFFER: usize = 2 * MAX_MESSAGE;
 
 /// What the routes need.
 #[derive(Clone, Debug)]

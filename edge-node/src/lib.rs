@@ -38,7 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use crate::config::Config;
 use crate::{
     http::HttpContext,
-    limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS},
+    limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS},
     listener::Acceptor,
     room::RoomContext,
     rooms::Rooms,
@@ -133,7 +133,7 @@ impl Edge {
         let operators = Acceptor {
             routes: http::ops_routes(prometheus),
             tls: None,
-            slots: Arc::new(Semaphore::new(OPS_CONNECTIONS)),
+            slots: Arc::new(Semaphore::new(MAX_OPS_CONNECTIONS)),
             ..acceptor
         };
         tasks.spawn(operators.run(ops));
@@ -183,9 +183,6 @@ impl Edge {
         }
     }
 }
-
-/// Operators' connections at once: a few scrapers.
-const OPS_CONNECTIONS: usize = 64;
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)

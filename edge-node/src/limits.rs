@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use pulse_proto::limits::MAX_MESSAGE;
+
 /// Inputs a room may be behind: at 1,000 frames a second, one second. Media beyond is dropped and
 /// counted; control waits, which holds up its sender alone.
 pub(crate) const ROOM_INBOX: usize = 1_024;
@@ -97,3 +99,26 @@ pub(crate) const MAX_CACHE_BYTES: usize = 2 * 1024 * 1024;
 
 /// A cache that spans more than this is not played to a late joiner; its keyframe alone is.
 pub(crate) const CACHE_PLAY: Duration = Duration::from_millis(500);
+
+/// An acknowledgement is made this much before its bound: a timer fires up to a millisecond late, and its
+/// task runs a little after that.
+pub(crate) const ACK_MARGIN: Duration = Duration::from_millis(10);
+
+/// tungstenite holds at most this much unsent before it refuses: the largest message and a batch.
+pub(crate) const MAX_WRITE_BUFFER: usize = 2 * MAX_MESSAGE;
+
+/// Operators' connections at once: a few scrapers.
+pub(crate) const MAX_OPS_CONNECTIONS: usize = 64;
+
+/// After an accept that failed for want of a descriptor or memory, others get time to end.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What core was told is told again after this long without its answer.
+pub(crate) const REDECLARE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An init segment of Chromium has about 200 bytes; a v1 share that shows no Cluster in 64 KiB is not
+/// understood, and its first bytes serve as init segment.
+pub(crate) const MAX_INIT_SEGMENT: usize = 64 * 1024;
+
+/// A v1 audio message holds 372 ms: one that waited for two more of them is stale.
+pub(crate) const MAX_V1_AUDIO_AGE: Duration = Duration::from_millis(750);

@@ -1,7 +1,7 @@
 //! Accepting connections: sockets tuned by hand, TLS where asked for, a bound on how many and on how
 //! long a handshake takes. What is said over them is [`crate::http`]'s.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -20,12 +20,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    limits::{HANDSHAKE_TIMEOUT, NOTSENT_LOWAT},
+    limits::{ACCEPT_PAUSE, HANDSHAKE_TIMEOUT, NOTSENT_LOWAT},
     metrics,
 };
-
-/// After an accept that failed for want of a descriptor or memory, others get time to end.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What accepting needs.
 #[derive(Clone)]

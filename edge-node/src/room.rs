@@ -22,13 +22,10 @@ use self::state::{Effect, State};
 use crate::{
     clock,
     images::RoomImages,
-    limits::{ROOM_BATCH, ROOM_INBOX},
+    limits::{REDECLARE_INTERVAL, ROOM_BATCH, ROOM_INBOX},
     metrics,
     outbox::{Class, Outbox},
 };
-
-/// What core was told is told again after this long without its answer.
-const REDECLARE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A connection has become a member.
 #[derive(Debug)]
@@ -198,7 +195,10 @@ impl RoomTask {
                 self.on_message(now, message, &mut effects);
                 self.apply(now, &mut effects);
             }
-            if self.declared_at.is_some_and(|at| now >= at + REDECLARE) {
+            if self
+                .declared_at
+                .is_some_and(|at| now >= at + REDECLARE_INTERVAL)
+            {
                 self.declare(now);
             }
             if self.state.is_empty() && close(&self.name, &self.inbox) {
@@ -209,7 +209,7 @@ impl RoomTask {
     }
 
     fn next_timeout(&self) -> Option<Instant> {
-        let redeclare = self.declared_at.map(|at| at + REDECLARE);
+        let redeclare = self.declared_at.map(|at| at + REDECLARE_INTERVAL);
         self.state.next_timeout().into_iter().chain(redeclare).min()
     }
 

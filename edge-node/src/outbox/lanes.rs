@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -18,7 +18,8 @@ use pulse_proto::{
 use super::gate::{DependencyGate, Verdict};
 use crate::limits::{
     BESIDE_A_KEYFRAME, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES,
-    MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
+    MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE, MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE,
+    MAX_VIDEO_BYTES, STARVED_RETRY,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -264,7 +265,7 @@ impl Lanes {
 
     fn expire(&mut self, now: Instant, drops: &mut Drops) {
         self.expire_audio(now, drops);
-        let v1_late = |item: &mut Queued| now.saturating_duration_since(item.at) > V1_AUDIO_AGE;
+        let v1_late = |item: &mut Queued| now.saturating_duration_since(item.at) > MAX_V1_AUDIO_AGE;
         while self.v1_audio.pop_front_if(v1_late).is_some() {
             drops.push(("v1_audio", Cause::Late, 1));
         }
@@ -430,9 +431,6 @@ impl Lanes {
         }
     }
 }
-
-/// A v1 message holds 372 ms: one that waited for two more of them is stale.
-const V1_AUDIO_AGE: Duration = Duration::from_millis(750);
 
 const _: () = assert!(MAX_V1_AUDIO_MESSAGES * MAX_V1_AUDIO <= 256 * 1024);
 

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use pulse_proto::{Frame, FrameType};
 
 use super::state::Slot;
+use crate::limits::MAX_INIT_SEGMENT;
 
 /// The EBML id of a Cluster, and of the Timestamp that is its first element.
 const CLUSTER: [u8; 4] = [0x1f, 0x43, 0xb6, 0x75];
@@ -14,10 +15,6 @@ const TIMESTAMP: u8 = 0xe7;
 
 /// Bytes that show a Cluster for sure: its id, its size (8 at most), the id of its Timestamp.
 const CLUSTER_HEAD: usize = 4 + 8 + 1;
-
-/// An init segment of Chromium has about 200 bytes; a stream that shows no Cluster in 64 KiB is not
-/// understood, and its first chunk serves as init segment.
-const MAX_INIT: usize = 64 * 1024;
 
 /// The share that v1 members see.
 #[derive(Debug)]
@@ -64,7 +61,7 @@ impl Share {
                 } else {
                     before + at
                 }),
-                None if init.len() > MAX_INIT => Some(before + chunk.len()),
+                None if init.len() > MAX_INIT_SEGMENT => Some(before + chunk.len()),
                 None => None,
             };
             if let Some(length) = whole {
@@ -223,7 +220,7 @@ mod tests {
     #[test]
     fn a_stream_that_is_not_understood_keeps_its_start() {
         let mut share = share();
-        let chunk = frame(&vec![3; MAX_INIT + 1]);
+        let chunk = frame(&vec![3; MAX_INIT_SEGMENT + 1]);
         assert_eq!(share.on_chunk(&chunk), None);
         assert_eq!(share.welcome(VIEWER)[1].payload(), chunk.payload());
     }

@@ -8,7 +8,6 @@ use pulse_proto::{
         self, ChatSend, Control as _, FEATURE_V1_BRIDGE, Join, KeyframeRequest, Leave, Ping, Pong,
         Protocol, Source, Subscribe, TrackConfig, TrackStop,
     },
-    limits::MAX_TRACKS,
     media::{ChunkCheck, MediaHeader},
 };
 use tokio::time::sleep_until;
@@ -240,8 +239,6 @@ impl Client {
         }
     }
 }
-
-const _: () = assert!(MAX_TRACKS == 16);
 
 async fn ack_due(at: Option<Instant>) {
     match at {

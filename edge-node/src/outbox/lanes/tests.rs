@@ -1,5 +1,7 @@
 //! The bounds and drop rules of one receiver's lanes.
 
+use std::time::Duration;
+
 use pulse_proto::{id::ParticipantId, media};
 
 use super::*;
