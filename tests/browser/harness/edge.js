@@ -1,4 +1,5 @@
-// Owns the edge under test: the release binary on free ports, its printed addresses, its end. Never builds it.
+// Owns the edge under test: the release binary, or the one that PULSE_EDGE names, on free ports; its printed addresses, its end.
+// Never builds it. A debug edge reads clients/web from disk, so that a change of the app needs no build.
 
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -6,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 export const repository = fileURLToPath(new URL('../../..', import.meta.url))
-const binary = `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/release/edge-node`
+const binary = process.env.PULSE_EDGE ?? `${process.env.CARGO_TARGET_DIR ?? `${repository}target`}/release/edge-node`
 const START_LIMIT_MS = 10_000
 const STOP_LIMIT_MS = 10_000
 
