@@ -97,8 +97,27 @@ export const defaults = Object.freeze({
   // How often the playout worklet reports its depth when memory cannot be shared.
   depthReportMs: 20,
 
+  sync: Object.freeze({
+    // A picture may be this much ahead of its sound: less than the 45 ms from which ITU-R BT.1359 finds either side noticed, and it
+    // keeps most of the sound's extra delay away from the picture.
+    leadMs: 40,
+    // Beyond the largest delay that sound can have (jitter.maxTargetMs and a stretch of backlog).
+    maxWaitMs: 600,
+    // Decoded pictures cost a decoder its buffers: 10 are a third of a second of a camera.
+    maxPictures: 10,
+    // The sound's clock moves in the steps of its callbacks; a jump beyond is a stall or a cut and taken at once.
+    smoothing: 0.1, jumpMs: 60,
+    loggedSkews: 300,
+  }),
+
   video: Object.freeze({
     keyframeRequestMs: 500,
+    // A decoder that failed is made anew after 100, 200, 400 … ms, at most 4 s apart; after so many in a row the track says it.
+    retryMs: 100, maxRetryMs: 4000, failuresShown: 4,
+    // Held bytes of frames whose config has not arrived; beside the number of them below.
+    maxHeldBytes: 1_048_576,
+    // Larger pictures (4096 x 2304 and a little) are refused: one alone takes 14 MB, and no screen here is larger.
+    maxPixels: 10_000_000,
     // Frames being put together at once per layer; on an ordered transport one is the rule.
     maxPartialFrames: 8,
     // Frames a decoder may hold before new ones are dropped until a keyframe.
