@@ -94,6 +94,16 @@ export const defaults = Object.freeze({
   }),
   // Frames per channel of a playout ring: a power of two, above the largest target plus one v1 block.
   ringFrames: 65_536,
+  playout: Object.freeze({
+    // What an audio thread takes at once at most, in the setups seen.
+    gulpMs: 10,
+    // Between gulps the place follows the clock a little too fast, held back by what was taken: so it finds the rhythm of the gulps.
+    chase: 1.02,
+    // A reader that takes nothing for so long does not play (a suspended context).
+    stillMs: 250,
+    // Packets in the ring: 1.4 s of the shortest, 2.5 ms, and some.
+    maxMarks: 600,
+  }),
   // How often the playout worklet reports its depth when memory cannot be shared.
   depthReportMs: 20,
 

@@ -3,9 +3,10 @@
 
 import { defaults } from '../defaults.js'
 import { JitterBuffer } from './jitter.js'
+import { PlayedTime } from './played.js'
 import { conceal, opusDurationMs, shorten } from './samples.js'
 
-/** @typedef {{kind: 'packet', keep: number} | {kind: 'conceal', durationMs: number}} Pending */
+/** @typedef {{kind: 'packet', keep: number, capturedMs: number} | {kind: 'conceal', durationMs: number}} Pending */
 
 export class AudioReceiver {
   kind = /** @type {const} */ ('audio')
@@ -21,6 +22,7 @@ export class AudioReceiver {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
   #onError
+  #played = new PlayedTime()
   #packetMs = 20
   #muted = false
   config
@@ -44,6 +46,7 @@ export class AudioReceiver {
   setOutput(output) {
     this.#output?.close()
     this.#output = output
+    this.#played.reset()
     output.setTargetMs(this.#jitter.targetMs)
   }
 
@@ -66,6 +69,12 @@ export class AudioReceiver {
     this.#dropDecoder()
     this.#output?.close()
     this.#output = null
+  }
+
+  /** @param {number} nowMs of this worker @returns {number | null} the sender's capture time of what is handed out now; null when nothing plays */
+  playedCapturedMs(nowMs) {
+    const output = this.#output
+    return output && this.#played.at(nowMs, output.readPosition, output.playing)
   }
 
   statistics() {
@@ -98,7 +107,7 @@ export class AudioReceiver {
   #decode(packet, keep) {
     try {
       const decoder = this.#decoder ?? this.#createDecoder()
-      this.#pending.push({ kind: 'packet', keep })
+      this.#pending.push({ kind: 'packet', keep, capturedMs: packet.capturedMs })
       decoder.decode(new EncodedAudioChunk({ type: 'key', timestamp: Math.round(packet.capturedMs * 1000), data: packet.payload }))
     } catch (error) {
       this.#failed(error)
@@ -152,6 +161,7 @@ export class AudioReceiver {
       planes.push(plane)
     }
     this.#last = planes
+    if (op?.kind === 'packet' && this.#output) this.#played.mark(this.#output.writePosition, op.capturedMs)
     const keep = op?.kind === 'packet' ? op.keep : 1
     if (keep >= 1) this.#write(planes)
     else if (keep > 0) this.#write(planes.map((plane) => shorten(plane, keep)))

@@ -26,6 +26,19 @@ export class SharedOutput {
     return this.#ring.overflow
   }
 
+  get playing() {
+    return this.#ring.playing
+  }
+
+  /** Frames handed out and frames written so far, as in `Ring`. */
+  get readPosition() {
+    return this.#ring.readPosition
+  }
+
+  get writePosition() {
+    return this.#ring.writePosition
+  }
+
   /** @param {number} ms */
   setTargetMs(ms) {
     this.#ring.target = Math.round((ms * defaults.sampleRate) / 1000)
@@ -46,6 +59,9 @@ export class PortOutput {
   #targetMs = 0
   underruns = 0
   overflow = 0
+  playing = false
+  #read = 0
+  writePosition = 0
 
   /** @param {MessagePort} port */
   constructor(port) {
@@ -54,13 +70,25 @@ export class PortOutput {
       this.#depth = data.depth
       this.#at = performance.now()
       this.underruns = data.underruns
+      this.overflow = data.overflow
+      this.playing = data.playing
+      // What found no place counts as read here: it was written and is not waiting.
+      this.#read = (data.read + data.overflow) | 0
     }
+  }
+
+  /** Carried on from the last report while it plays. */
+  get readPosition() {
+    return (this.#read + (this.playing ? Math.round((this.#elapsedMs() * defaults.sampleRate) / 1000) : 0)) | 0
   }
 
   /** The last report, carried on: played since, and written since. */
   get depthMs() {
-    const elapsed = Math.min(performance.now() - this.#at, 2 * defaults.jitter.startTargetMs)
-    return Math.max(0, (this.#depth * 1000) / defaults.sampleRate - elapsed)
+    return Math.max(0, (this.#depth * 1000) / defaults.sampleRate - (this.playing ? this.#elapsedMs() : 0))
+  }
+
+  #elapsedMs() {
+    return Math.min(performance.now() - this.#at, 4 * defaults.depthReportMs)
   }
 
   /** @param {number} ms */
@@ -73,6 +101,7 @@ export class PortOutput {
   /** @param {Float32Array<ArrayBuffer>[]} planes */
   write(planes) {
     this.#depth += planes[0].length
+    this.writePosition = (this.writePosition + planes[0].length) | 0
     const copies = planes.map((plane) => plane.slice())
     this.#port.postMessage({ planes: copies }, copies.map((plane) => plane.buffer))
   }

@@ -4,7 +4,6 @@
 import { Ring } from './ring.js'
 
 class Playout extends AudioWorkletProcessor {
-  #playing = false
   #ended = false
   #ring
   /** @type {MessagePort | null} */
@@ -38,14 +37,15 @@ class Playout extends AudioWorkletProcessor {
     const ring = this.#ring
     const length = planes[0].length
     if (this.#port && ++this.#quanta % this.#reportEvery === 0) {
-      this.#port.postMessage({ depth: ring.depth, underruns: ring.underruns })
+      const { depth, underruns, overflow, playing, readPosition: read } = ring
+      this.#port.postMessage({ depth, underruns, overflow, playing, read })
     }
     let fadeIn = false
-    if (!this.#playing && ring.depth >= Math.max(length, ring.target)) {
-      this.#playing = true
+    if (!ring.playing && ring.depth >= Math.max(length, ring.target)) {
+      ring.playing = true
       fadeIn = true
     }
-    if (this.#playing) {
+    if (ring.playing) {
       // Less than another quantum behind this one: it fades out and the rest, a few ms, is left out.
       const { depth } = ring
       const frames = ring.read(planes)
@@ -55,7 +55,7 @@ class Playout extends AudioWorkletProcessor {
         for (const plane of planes) plane.fill(0, frames)
         ring.skip(depth - frames)
         ring.countUnderrun()
-        this.#playing = false
+        ring.playing = false
       }
     }
     return !this.#ended

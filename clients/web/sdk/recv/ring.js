@@ -6,6 +6,7 @@ const WRITE = 0
 const READ = 1
 const TARGET = 2
 const UNDERRUNS = 3
+const PLAYING = 4
 const HEADER_BYTES = 32
 
 /** @param {number} frames a power of two @param {number} channels @returns {number} */
@@ -30,6 +31,25 @@ export class Ring {
   /** Frames waiting to be played. */
   get depth() {
     return (Atomics.load(this.#header, WRITE) - Atomics.load(this.#header, READ)) | 0
+  }
+
+  /** Frames read so far, as a 32-bit number that wraps: only differences `| 0` mean something. */
+  get readPosition() {
+    return Atomics.load(this.#header, READ)
+  }
+
+  /** Frames written so far, likewise. */
+  get writePosition() {
+    return Atomics.load(this.#header, WRITE)
+  }
+
+  /** Whether the reader takes samples, or waits for the target. */
+  get playing() {
+    return Atomics.load(this.#header, PLAYING) !== 0
+  }
+
+  set playing(on) {
+    Atomics.store(this.#header, PLAYING, on ? 1 : 0)
   }
 
   get target() {
