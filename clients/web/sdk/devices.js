@@ -66,7 +66,9 @@ export async function openScreen(options) {
   }
 }
 
-/** @returns {Promise<{microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[]}>} */
+/** @typedef {{microphones: MediaDeviceInfo[], cameras: MediaDeviceInfo[], speakers: MediaDeviceInfo[]}} Devices */
+
+/** @returns {Promise<Devices>} */
 export async function listDevices() {
   const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? []
   const of = (/** @type {MediaDeviceKind} */ kind) => devices.filter((device) => device.kind === kind && device.deviceId !== '')

@@ -4,16 +4,15 @@
 import { Chat } from './chat.js'
 import { defaults } from './defaults.js'
 import { fromPlain, PulseError } from './errors.js'
-import { LocalParticipant, Participant } from './participant.js'
+import { LocalParticipant } from './local-participant.js'
+import { People } from './people.js'
 import { AudioOutput } from './recv/playout.js'
-import { canPlayShare } from './support.js'
-import { Track } from './track.js'
-import { SharePlayer } from './v1/share-player.js'
-import { FrameType } from './wire.js'
+import { decodeFeatures } from './support.js'
 
 export { createLocalPreview, listDevices, LocalPreview } from './devices.js'
 export { PulseError } from './errors.js'
-export { LocalParticipant, Participant } from './participant.js'
+export { LocalParticipant } from './local-participant.js'
+export { Participant } from './participant.js'
 export { hasScreenShare, isSupported } from './support.js'
 export { Track } from './track.js'
 
@@ -21,10 +20,9 @@ export { Track } from './track.js'
  * @typedef {import('./chat.js').ChatMessage} ChatMessage
  * @typedef {import('./connection.js').ConnectionState} ConnectionState
  * @typedef {import('./worker/messages.js').FromWorker} FromWorker
- * @typedef {import('./worker/messages.js').ParticipantInfo} ParticipantInfo
- * @typedef {import('./worker/messages.js').Source} Source
+ * @typedef {import('./worker/messages.js').Limitation} Limitation
+ * @typedef {import('./worker/messages.js').ReceiveQuality} ReceiveQuality
  * @typedef {import('./worker/messages.js').ToWorker} ToWorker
- * @typedef {import('./worker/messages.js').TrackInfo} TrackInfo
  */
 
 /** @returns {string} where the page came from, by WebSocket */
@@ -34,24 +32,30 @@ function defaultUrl() {
   return url.href
 }
 
-let canvasIds = 0
-
 /**
  * Events (CustomEvent; `detail`): connectionStateChanged {state, error?}, participantJoined {participant}, participantUpdated
- * {participant}, participantLeft {participant, reason}, trackPublished, trackUnpublished, trackMuted, trackUnmuted {participant, track},
- * localTrackPublished {track}, localTrackUnpublished {track, reason}, activeSpeakersChanged {participants}, chatMessage {message},
+ * {participant, changed}, participantLeft {participant, reason}, trackPublished, trackUnpublished, trackSubscribed, trackUnsubscribed,
+ * trackMuted, trackUnmuted {participant, track}, trackSubscriptionFailed {participant, track, error}, trackInterrupted {participant, track,
+ * reason}, localTrackPublished {track}, localTrackUnpublished {track, reason}, connectionQualityChanged {participant, quality, mos?},
+ * qualityLimitationChanged {reason, steps}, activeSpeakersChanged {participants}, devicesChanged {devices}, deviceChanged,
+ * deviceRecovered {source, deviceId, label}, deviceFailed {source, error}, microphoneSilent {silent}, chatMessage {message},
  * audioPlaybackChanged {canPlay}, error {error}.
  */
 export class Room extends EventTarget {
   /** @type {ConnectionState} */
   state = 'disconnected'
   name = ''
-  /** Remote participants. @type {Map<string, Participant>} */
-  participants = new Map()
   localParticipant
-  /** Whether video is received. */
-  videoEnabled
+  /** What is being left out for want of power or bandwidth. @type {Limitation} */
+  qualityLimitation = { reason: 'none', steps: [] }
+  /** What was last found of them. @type {import('./devices.js').Devices} */
+  devices = { microphones: [], cameras: [], speakers: [] }
   #url
+  #people
+  /** @type {string[]} */
+  #videoCodecs
+  /** @type {ReceiveQuality} */
+  #receiveQuality
   #chat
   /** @type {Worker | null} */
   #worker = null
@@ -59,19 +63,24 @@ export class Room extends EventTarget {
   #audio = null
   /** @type {{resolve: () => void, reject: (error: PulseError) => void} | null} */
   #connecting = null
-  /** @type {Map<string, SharePlayer>} shares of v1 members, by participant */
-  #shares = new Map()
   /** @type {Record<string, any>} */
   #statistics = {}
   #speaking = ''
   #onPageHide = () => this.#worker?.postMessage(/** @type {ToWorker} */ ({ do: 'disconnect' }))
-  #onOnline = () => this.#post({ do: 'online' })
+  #onOnline = () => this.#post({ do: 'networkChanged' })
 
-  /** @param {{url?: string, audioOnly?: boolean}} [options] */
-  constructor({ url = defaultUrl(), audioOnly = false } = {}) {
+  /**
+   * @param {{url?: string, audioOnly?: boolean, receiveQuality?: ReceiveQuality, videoCodecs?: string[]}} [options] videoCodecs: wanted for
+   *   what is sent, best first, such as ['av1', 'vp9', 'vp8']; taken where everybody can show it
+   */
+  constructor({ url = defaultUrl(), audioOnly = false, receiveQuality = audioOnly ? 'audioOnly' : 'auto', videoCodecs = [] } = {}) {
     super()
     this.#url = url
-    this.videoEnabled = !audioOnly
+    this.#receiveQuality = receiveQuality
+    this.#videoCodecs = videoCodecs
+    this.#people = new People({
+      post: (message, transfer) => this.#post(message, transfer), audio: () => this.#output, emit: (name, detail) => this.#emit(name, detail),
+    })
     this.#chat = new Chat((message) => this.#post({ do: 'chat', ...message }), url)
     this.localParticipant = this.#createLocal()
   }
@@ -94,8 +103,12 @@ export class Room extends EventTarget {
     const connected = new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
       this.#connecting = { resolve, reject }
     })
-    this.#post({ do: 'subscribe', audio: true, video: this.videoEnabled })
-    this.#post({ do: 'connect', url: this.#url, room, name })
+    const decode = await decodeFeatures()
+    // Who has left again meanwhile has been answered already.
+    if (this.#worker === worker) {
+      this.#post({ do: 'subscribe', quality: this.#receiveQuality })
+      this.#post({ do: 'connect', url: this.#url, room, name, videoCodecs: this.#videoCodecs, decode })
+    }
     return connected
   }
 
@@ -109,10 +122,39 @@ export class Room extends EventTarget {
     this.#onState('disconnected', null)
   }
 
+  /** Remote participants. */
+  get participants() {
+    return this.#people.participants
+  }
+
+  /** Whether video is received. */
+  get videoEnabled() {
+    return this.#receiveQuality !== 'audioOnly'
+  }
+
   /** @param {boolean} on whether video is received */
   setVideoEnabled(on) {
-    this.videoEnabled = on
-    this.#post({ do: 'subscribe', audio: true, video: on })
+    this.setReceiveQuality(on ? 'auto' : 'audioOnly')
+  }
+
+  get receiveQuality() {
+    return this.#receiveQuality
+  }
+
+  /** @param {ReceiveQuality} quality 'auto' and 'high': everything; 'low': fewer pictures a second; 'audioOnly': no video */
+  setReceiveQuality(quality) {
+    this.#receiveQuality = quality
+    this.#post({ do: 'subscribe', quality })
+    if (quality === 'audioOnly') this.#people.unsubscribe(({ kind }) => kind === 'video')
+  }
+
+  /**
+   * @param {'microphone' | 'camera' | 'speaker'} kind
+   * @param {string} deviceId '' is the default one
+   * @returns {Promise<void>} once it is known to be the one in use
+   */
+  switchDevice(kind, deviceId) {
+    return kind === 'speaker' ? this.setSpeaker(deviceId) : this.localParticipant.switchDevice(kind, deviceId)
   }
 
   /** @param {string} deviceId '' is the default one */
@@ -123,7 +165,7 @@ export class Room extends EventTarget {
   /** Begins to play after the browser has blocked it; to be called from a click. */
   async startAudio() {
     await this.#output.start()
-    for (const { video } of this.#shares.values()) video.play().catch(() => {})
+    this.#people.play()
   }
 
   get canPlayAudio() {
@@ -163,8 +205,7 @@ export class Room extends EventTarget {
 
   /** Counters of the worker, at most half a second old. @returns {Record<string, any>} */
   statistics() {
-    const shares = Object.fromEntries([...this.#shares].map(([id, share]) => [id, share.counters]))
-    return { state: this.state, audio: { canPlay: this.canPlayAudio }, shares, ...this.#statistics }
+    return { state: this.state, audio: { canPlay: this.canPlayAudio }, shares: this.#people.statistics(), ...this.#statistics }
   }
 
   get #output() {
@@ -179,7 +220,7 @@ export class Room extends EventTarget {
       requireActive: () => {
         if (!this.#worker) throw new PulseError('not_connected')
       },
-      hasV1: () => this.state === 'connected' && [...this.participants.values()].some(({ protocol }) => protocol === 'v1'),
+      hasV1: () => this.state === 'connected' && this.#people.hasV1,
       emit: (name, detail) => this.#emit(name, detail),
     })
   }
@@ -214,26 +255,32 @@ export class Room extends EventTarget {
         this.#onState(message.state, message.error && fromPlain(message.error))
         return
       case 'welcome':
-        this.#onWelcome(message)
+        this.localParticipant.id = message.id
+        this.#chat.setToken(message.uploads)
+        this.#people.reset(message.participants)
         return
       case 'roster':
-        for (const info of message.joined) this.#join(info)
-        for (const info of message.updated) this.#update(info)
-        for (const { id, reason } of message.left) this.#leave(id, reason)
+        this.#people.change(message)
+        for (const info of message.updated) if (info.id === this.localParticipant.id) this.#updateLocal(info)
         this.localParticipant.updateV1Share()
         return
-      case 'trackConfig': {
-        const participant = this.participants.get(message.participant)
-        if (participant) this.#configure(participant, message.track)
-        return
-      }
-      case 'trackStop': {
-        const participant = this.participants.get(message.participant)
-        if (participant) this.#unpublish(participant, message.source)
-        return
-      }
+      case 'trackConfig':
+      case 'trackStop':
       case 'picture':
-        this.participants.get(message.participant)?.tracks.get(message.source)?.updateSize(message.width, message.height)
+      case 'subscribed':
+      case 'subscriptionFailed':
+      case 'v1share':
+        this.#people.received(message)
+        return
+      case 'interrupted':
+        this.localParticipant.interrupted(message.source, message.reason)
+        return
+      case 'limitation':
+        this.qualityLimitation = { reason: message.reason, steps: message.steps }
+        this.#emit('qualityLimitationChanged', this.qualityLimitation)
+        return
+      case 'quality':
+        this.#onQuality(message.quality, message.mos)
         return
       case 'chat':
         this.#onChat(message.participant, message.message)
@@ -243,9 +290,6 @@ export class Room extends EventTarget {
         return
       case 'speakers':
         this.#onSpeakers(message)
-        return
-      case 'v1share':
-        this.#onV1Share(message)
         return
       case 'error':
         this.#emit('error', { error: fromPlain(message.error) })
@@ -280,7 +324,7 @@ export class Room extends EventTarget {
       worker.onmessage = worker.onerror = null
       setTimeout(() => worker.terminate(), defaults.connection.closeGraceMs)
     }
-    for (const id of [...this.participants.keys()]) this.#leave(id, 'left')
+    this.#people.clear()
     void this.#releaseAudio()
     // What was published is gone; a second connect begins afresh.
     const { name } = this.localParticipant
@@ -294,104 +338,17 @@ export class Room extends EventTarget {
     await audio?.close()
   }
 
-  /** @param {Extract<FromWorker, {on: 'welcome'}>} welcome */
-  #onWelcome({ id, uploads, participants }) {
-    this.localParticipant.id = id
-    this.#chat.setToken(uploads)
-    const present = new Set(participants.map((info) => info.id))
-    for (const known of [...this.participants.keys()]) if (!present.has(known)) this.#leave(known, 'lost')
-    for (const info of participants) {
-      const known = this.participants.get(info.id)
-      const sources = new Set(info.tracks.map(({ source }) => source))
-      for (const source of [...(known?.tracks.keys() ?? [])]) {
-        // A v1 member's tracks are known by what it sends alone.
-        if (known && info.protocol === 'v2' && !sources.has(source)) this.#unpublish(known, source)
-      }
-      this.#join(info)
-    }
+  /** @param {import('./worker/messages.js').ConnectionQuality} quality @param {number} [mos] */
+  #onQuality(quality, mos) {
+    this.localParticipant.connectionQuality = quality
+    this.#emit('connectionQualityChanged', { participant: this.localParticipant, quality, ...(mos && { mos }) })
   }
 
-  /** @param {ParticipantInfo} info */
-  #join(info) {
-    let participant = this.participants.get(info.id)
-    if (participant) this.#update(info)
-    else {
-      participant = new Participant(info)
-      this.participants.set(info.id, participant)
-      this.#emit('participantJoined', { participant })
-    }
-    for (const track of info.tracks) this.#configure(participant, track)
-  }
-
-  /** @param {ParticipantInfo} info */
-  #update(info) {
-    const participant = this.participants.get(info.id)
-    if (!participant || (participant.name === info.name && participant.away === info.away)) return
-    participant.name = info.name
-    participant.away = info.away
-    this.#emit('participantUpdated', { participant })
-  }
-
-  /** @param {string} id @param {string} reason */
-  #leave(id, reason) {
-    const participant = this.participants.get(id)
-    if (!participant) return
-    for (const source of [...participant.tracks.keys()]) this.#unpublish(participant, source)
-    this.participants.delete(id)
-    this.#emit('participantLeft', { participant, reason })
-  }
-
-  /** @param {Participant} participant @param {TrackInfo} info */
-  #configure(participant, { source, muted, config }) {
-    const known = participant.tracks.get(source)
-    if (known) {
-      if (known.muted === muted) return
-      known.muted = muted
-      this.#emit(muted ? 'trackMuted' : 'trackUnmuted', { participant, track: known })
-      return
-    }
-    const track = new Track({ source, isLocal: false, muted, createElement: () => this.#createCanvas(participant.id, source) })
-    if (track.kind === 'audio') void this.#play(participant.id, source, config.numberOfChannels === 2 ? 2 : 1)
-    this.#publish(participant, track)
-  }
-
-  /** @param {Participant} participant @param {Track} track */
-  #publish(participant, track) {
-    participant.tracks.set(track.source, track)
-    this.#emit('trackPublished', { participant, track })
-  }
-
-  /** @param {Participant} participant @param {Source} source */
-  #unpublish(participant, source) {
-    const track = participant.tracks.get(source)
-    if (!track) return
-    participant.tracks.delete(source)
-    if (track.kind === 'audio') this.#audio?.remove(`${participant.id}/${source}`)
-    track.detach()
-    const share = source === 'screen' ? this.#shares.get(participant.id) : undefined
-    if (share) {
-      this.#shares.delete(participant.id)
-      share.close()
-    }
-    this.#emit('trackUnpublished', { participant, track })
-  }
-
-  /** @param {string} id @param {Source} source @param {number} channels */
-  async #play(id, source, channels) {
-    const link = await this.#output.add(`${id}/${source}`, channels).catch((cause) => {
-      this.#emit('error', { error: new PulseError('media_failed', { cause }) })
-      return null
-    })
-    if (link) this.#post({ do: 'playout', participant: id, source, channels, ...link }, link.port ? [link.port] : [])
-  }
-
-  /** @param {string} id @param {Source} source */
-  #createCanvas(id, source) {
-    const element = document.createElement('canvas')
-    const canvas = element.transferControlToOffscreen()
-    const canvasId = ++canvasIds
-    this.#post({ do: 'attach', participant: id, source, canvasId, canvas }, [canvas])
-    return { element, release: () => this.#post({ do: 'detach', canvasId }) }
+  /** @param {import('./worker/messages.js').ParticipantInfo} info */
+  #updateLocal(info) {
+    // How good the connection is, is known here first.
+    const changed = this.localParticipant.update({ ...info, away: false, quality: this.localParticipant.connectionQuality })
+    if (changed.length > 0) this.#emit('participantUpdated', { participant: this.localParticipant, changed })
   }
 
   /** @param {string} id @param {any} message */
@@ -418,31 +375,5 @@ export class Room extends EventTarget {
     for (const participant of [this.localParticipant, ...this.participants.values()]) participant.isSpeaking = loudest.has(participant.id)
     const participants = speaking.flatMap((id) => find(id) ?? [])
     this.#emit('activeSpeakersChanged', { participants })
-  }
-
-  /** @param {Extract<FromWorker, {on: 'v1share'}>} message */
-  #onV1Share({ participant: id, type, payload }) {
-    const participant = this.participants.get(id)
-    if (!participant) return
-    if (type === FrameType.SCREEN_SHARE) {
-      this.#shares.get(id)?.append(payload)
-      return
-    }
-    this.#unpublish(participant, 'screen')
-    if (type !== FrameType.SCREEN_SHARE_START) return
-    const mime = new TextDecoder().decode(payload)
-    const unreadable = () => this.#emit('error', { error: new PulseError('share_unreadable') })
-    if (!canPlayShare(mime)) {
-      unreadable()
-      return
-    }
-    const share = new SharePlayer(mime, this.#output.node, { onSize: (width, height) => track.updateSize(width, height), onError: unreadable })
-    this.#shares.set(id, share)
-    const track = new Track({
-      source: 'screen', isLocal: false,
-      // One element plays the stream; it moves to where it is attached last.
-      createElement: () => ({ element: share.video, release: () => {} }),
-    })
-    this.#publish(participant, track)
   }
 }

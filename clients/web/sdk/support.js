@@ -31,3 +31,15 @@ export const canChooseSpeaker = () => 'setSinkId' in AudioContext.prototype
 
 /** @param {string} mime @returns {boolean} whether a v1 share of this type can be shown */
 export const canPlayShare = (mime) => 'MediaSource' in globalThis && MediaSource.isTypeSupported(mime)
+
+/** Video codecs that a client may lack, each with a string of it that every decoder of it takes. */
+const OPTIONAL_CODECS = Object.entries({ vp9: 'vp09.00.10.08', av1: 'av01.0.04M.08', h264: 'avc1.42E01F' })
+
+/** @returns {Promise<string[]>} the features of hello for what can be decoded beside what everybody can */
+export async function decodeFeatures() {
+  const features = OPTIONAL_CODECS.map(async ([name, codec]) => {
+    const { supported } = await VideoDecoder.isConfigSupported({ codec }).catch(() => ({ supported: false }))
+    return supported ? [`decode-${name}`] : []
+  })
+  return (await Promise.all(features)).flat()
+}

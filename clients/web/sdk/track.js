@@ -13,6 +13,13 @@ export class Track extends EventTarget {
   source
   isLocal
   muted = false
+  /** Why nothing comes though it should. @type {import('./worker/messages.js').Interruption | null} */
+  interrupted = null
+  /** Why it cannot be heard or seen here. @type {import('./errors.js').PulseError | null} */
+  error = null
+  codec = ''
+  /** Whether its first sound or picture was there. */
+  subscribed = false
   width = 0
   height = 0
   #seen = false

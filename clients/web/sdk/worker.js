@@ -129,8 +129,8 @@ function onMessage(message) {
       socket.disconnect()
       release()
       return
-    case 'online':
-      return socket.online()
+    case 'networkChanged':
+      return socket.networkChanged()
     case 'publishAudio':
       return publisher.publishAudio(message.source, message.port)
     case 'publishVideo':
@@ -148,7 +148,7 @@ function onMessage(message) {
     case 'detach':
       return subscriber.detach(message.canvasId)
     case 'subscribe':
-      subscription = { audio: message.audio, video: message.video }
+      subscription = { audio: true, video: message.quality !== 'audioOnly' }
       if (socket.connected) sendSubscription()
       return
     case 'chat': {

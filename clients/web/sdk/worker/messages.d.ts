@@ -1,23 +1,38 @@
 // The messages between the page and the worker. Types only.
 
 export type Source = 'microphone' | 'camera' | 'screen' | 'screenAudio'
+export type Interruption = 'hidden' | 'device' | 'frozen' | 'bandwidth' | 'overload'
+export type ConnectionQuality = 'excellent' | 'good' | 'poor' | 'lost'
+export type ReceiveQuality = 'auto' | 'high' | 'low' | 'audioOnly'
+export type Limitation = { reason: 'none' | 'cpu' | 'bandwidth'; steps: string[] }
 export type PlainError = { name: string; message: string }
-export type TrackInfo = { track: number; source: Source; version: number; muted: boolean; config: Record<string, any> }
-export type ParticipantInfo = { id: string; name: string; protocol: 'v1' | 'v2'; away: boolean; tracks: TrackInfo[] }
+export type TrackInfo = {
+  track: number; source: Source; version: number; muted: boolean; interrupted?: Interruption | null; config: Record<string, any>
+}
+export type ParticipantInfo = {
+  id: string; name: string; protocol: 'v1' | 'v2'; away: boolean; hand?: number | null; quality?: ConnectionQuality | null; tracks: TrackInfo[]
+}
 
 export type ToWorker =
-  | { do: 'connect'; url: string; room: string; name: string }
+  /** videoCodecs: wanted for sending, best first; decode: the features of hello that say what can be decoded */
+  | { do: 'connect'; url: string; room: string; name: string; videoCodecs: string[]; decode: string[] }
   | { do: 'disconnect' }
-  | { do: 'online' }
+  /** The way to the edge may be another one, or this machine was asleep: is the connection still good? */
+  | { do: 'networkChanged' }
   | { do: 'publishAudio'; source: Source; port: MessagePort }
   | { do: 'publishVideo'; source: Source; frames: ReadableStream<VideoFrame> | null }
   | { do: 'frame'; source: Source; frame: VideoFrame }
   | { do: 'unpublish'; source: Source }
   | { do: 'mute'; source: Source; muted: boolean }
+  /** The page's reason why a source sends nothing, told to the others; null: it sends again. */
+  | { do: 'interrupt'; source: Source; reason: 'hidden' | 'device' | 'frozen' | null }
   | { do: 'playout'; participant: string; source: Source; memory: SharedArrayBuffer | null; port: MessagePort | null; channels: number }
   | { do: 'attach'; participant: string; source: Source; canvasId: number; canvas: OffscreenCanvas }
   | { do: 'detach'; canvasId: number }
-  | { do: 'subscribe'; audio: boolean; video: boolean }
+  | { do: 'subscribe'; quality: ReceiveQuality }
+  /** Whether any element shows this track of somebody else to the person; each track counts as visible until then. */
+  | { do: 'visible'; participant: string; source: Source; visible: boolean }
+  | { do: 'update'; hand: boolean }
   | { do: 'chat'; nonce: string; text?: string; image?: string }
   | { do: 'v1share'; type: number; payload: Uint8Array<ArrayBuffer> }
 
@@ -28,6 +43,14 @@ export type FromWorker =
   | { on: 'trackConfig'; participant: string; track: TrackInfo }
   | { on: 'trackStop'; participant: string; source: Source }
   | { on: 'picture'; participant: string; source: Source; width: number; height: number; first: boolean }
+  /** The first sound or picture of this track can be played. */
+  | { on: 'subscribed'; participant: string; source: Source; codec: string }
+  | { on: 'subscriptionFailed'; participant: string; source: Source; error: PlainError }
+  /** The worker's own reason why a local track sends nothing. */
+  | { on: 'interrupted'; source: Source; reason: 'bandwidth' | 'overload' | null }
+  | { on: 'limitation'; reason: Limitation['reason']; steps: string[] }
+  /** How good this participant's own connection is. */
+  | { on: 'quality'; quality: ConnectionQuality; mos: number }
   | { on: 'chat'; participant: string; message: any }
   | { on: 'chatRefused'; error: PlainError }
   | { on: 'speakers'; levels: [string, number][]; speaking: string[] }

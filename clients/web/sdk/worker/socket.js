@@ -23,10 +23,12 @@ export class Socket {
   #webSocket = null
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
-  #target = { url: '', room: '', name: '' }
+  #target = { url: '', room: '', name: '', decode: /** @type {string[]} */ ([]) }
   #handlers
   id = ZERO_ID
   rttMs = 0
+  /** What the edge's hello lists. @type {ReadonlySet<string>} */
+  edgeFeatures = new Set()
   counters = {
     reconnects: 0, sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, malformed: 0, unsent: 0, handlerErrors: 0,
   }
@@ -44,7 +46,7 @@ export class Socket {
     return this.#connection.state
   }
 
-  /** @param {{url: string, room: string, name: string}} target */
+  /** @param {{url: string, room: string, name: string, decode: string[]}} target */
   connect(target) {
     this.#target = target
     this.#handle({ type: 'connect', now: performance.now(), random: Math.random() })
@@ -54,8 +56,8 @@ export class Socket {
     this.#handle({ type: 'disconnect', now: performance.now(), random: Math.random() })
   }
 
-  /** The browser says the network is back: no reason to wait for the next retry. */
-  online() {
+  /** The way to the edge may be another one: it is tried at once. */
+  networkChanged() {
     this.#handle({ type: 'online', now: performance.now(), random: Math.random() })
   }
 
@@ -101,7 +103,7 @@ export class Socket {
           break
         case 'join':
           this.sendControl(FrameType.JOIN, {
-            hello: { version: 2, features: defaults.features, agent: defaults.agent },
+            hello: { version: 2, features: [...defaults.features, ...this.#target.decode], agent: defaults.agent },
             room: this.#target.room, name: this.#target.name, ...(effect.resume && { resume: effect.resume }),
           })
           break
@@ -181,6 +183,7 @@ export class Socket {
     switch (type) {
       case FrameType.WELCOME:
         this.id = message.id
+        this.edgeFeatures = new Set(message.hello.features)
         this.#handlers.onControl(type, id, message)
         this.#handle({ type: 'welcome', now, generation, resume: message.resume, epoch: message.roster.epoch })
         return
