@@ -199,6 +199,7 @@ fn microphone() -> TrackConfig {
         source: Source::Microphone,
         version: 0,
         muted: false,
+        interrupted: None,
         config: CodecConfig {
             codec: "opus".to_owned(),
             sample_rate: Some(48_000),

@@ -3,20 +3,22 @@
 
 mod chat;
 mod track;
+mod update;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::{
     PROTOCOL_VERSION,
     code::{ErrorCode, Rejection},
     frame::{Frame, FrameType},
     id::{DisplayName, ParticipantId, RoomName},
-    limits::{MAX_CONTROL, MAX_SPATIAL_LAYERS, MAX_TRACKS},
+    limits::{MAX_CONTROL, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, MAX_TRACKS},
 };
 
 pub use self::{
     chat::{Chat, ChatSend, ImageRef},
-    track::{CodecConfig, ColorSpace, Source, TrackConfig, TrackStop},
+    track::{CodecConfig, ColorSpace, Demand, Interruption, Source, TrackConfig, TrackStop},
+    update::{Quality, Update},
 };
 
 /// A client's feature: it plays the types of v1 members.
@@ -25,6 +27,16 @@ pub const FEATURE_V1_BRIDGE: &str = "v1-bridge";
 pub const FEATURE_IMAGES: &str = "images";
 /// An edge's feature: it honours `resume`.
 pub const FEATURE_RESUME: &str = "resume";
+/// A client takes DEMAND, an edge sends it.
+pub const FEATURE_DEMAND: &str = "demand";
+/// An edge's feature: it takes UPDATE.
+pub const FEATURE_UPDATE: &str = "update";
+/// What a client may decode beside what every client decodes: its feature, and its name in DEMAND.
+pub const OPTIONAL_CODECS: [(&str, &str); 3] = [
+    ("decode-vp9", "vp9"),
+    ("decode-av1", "av1"),
+    ("decode-h264", "h264"),
+];
 
 const MAX_FEATURES: usize = 32;
 const MAX_FEATURE_CHARS: usize = 32;
@@ -89,6 +101,13 @@ fn at_most(text: &str, chars: usize, detail: &'static str) -> Result<(), Rejecti
     } else {
         Ok(())
     }
+}
+
+/// Reads a field that may be missing but not null, which serde alone takes for the same.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Builds the frame of a control message.
@@ -193,6 +212,12 @@ pub struct Participant {
     pub away: bool,
     /// What they publish.
     pub tracks: Vec<TrackConfig>,
+    /// When their hand went up, in ms since 1970.
+    #[serde(default)]
+    pub hand: Option<u64>,
+    /// How good their connection is, as they say.
+    #[serde(default)]
+    pub quality: Option<Quality>,
 }
 
 /// Everybody in the room but the one who is told.
@@ -385,6 +410,7 @@ pub struct TrackRef {
 
 /// 4.9 SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Subscribe {
     /// Audio at all.
     pub audio: bool,
@@ -392,6 +418,12 @@ pub struct Subscribe {
     pub video: bool,
     /// Tracks that are not wanted.
     pub paused: Vec<TrackRef>,
+    /// The highest temporal layer that is wanted of any video track.
+    #[serde(
+        default = "Subscribe::every_layer",
+        skip_serializing_if = "Subscribe::is_every_layer"
+    )]
+    pub max_temporal: u8,
 }
 
 impl Subscribe {
@@ -401,7 +433,20 @@ impl Subscribe {
             audio: true,
             video: true,
             paused: Vec::new(),
+            max_temporal: Self::every_layer(),
         }
+    }
+
+    const fn every_layer() -> u8 {
+        MAX_TEMPORAL_LAYERS - 1
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde calls it with a reference"
+    )]
+    const fn is_every_layer(layer: &u8) -> bool {
+        *layer == Self::every_layer()
     }
 }
 
@@ -411,6 +456,9 @@ impl Control for Subscribe {
     fn check(&self) -> Result<(), Rejection> {
         if self.paused.len() > MAX_PAUSED {
             return Err(bad_json("over 256 paused tracks"));
+        }
+        if self.max_temporal >= MAX_TEMPORAL_LAYERS {
+            return Err(bad_json("maxTemporal is 0 to 3"));
         }
         Ok(())
     }

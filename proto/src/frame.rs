@@ -52,6 +52,8 @@ frame_types! {
     27 Subscribe "What a client wants to receive.";
     28 Leave "A client goes.";
     29 Media "One chunk of one codec frame.";
+    30 Demand "Who wants a publisher's track.";
+    31 Update "What a client says about itself.";
 }
 
 impl FrameType {

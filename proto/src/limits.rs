@@ -70,6 +70,20 @@ pub const RESUME_GRACE: Duration = Duration::from_secs(10);
 /// Errors that a connection may make at once; one more is forgiven each second.
 pub const ERROR_BURST: u32 = 20;
 
+/// Updates that a client may send of itself at once: a hand that goes up and down a few times.
+pub const UPDATE_BURST: u32 = 10;
+
+/// Updates a second beyond the burst.
+pub const UPDATES_PER_SECOND: u32 = 2;
+
+/// A publisher hears of changed demand for a track at most once in this time: a page that scrolls through
+/// a grid pauses and resumes several tracks in one go.
+pub const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Above so many members only what every client decodes is asked for: somebody new would make it
+/// switch all the time.
+pub const MAX_DECODE_ROOM: usize = 16;
+
 /// The publisher hears of what arrived at least this often while it sends.
 pub const ACK_INTERVAL: Duration = Duration::from_millis(100);
 

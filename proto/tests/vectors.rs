@@ -14,8 +14,8 @@ use bytes::Bytes;
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, FrameType, ParticipantId, Rejection, RoomName,
     control::{
-        Chat, ChatSend, Control, ErrorMessage, Join, KeyframeRequest, Leave, Ping, Pong,
-        PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Welcome,
+        Chat, ChatSend, Control, Demand, ErrorMessage, Join, KeyframeRequest, Leave, Ping, Pong,
+        PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Update, Welcome,
     },
     media::{ChunkCheck, LEVEL_SILENT, MediaHeader, chunks, codec_bytes, newer},
     reassembly::Reassembler,
@@ -234,6 +234,8 @@ fn read_control(kind: FrameType, from: &str, payload: &[u8]) -> Result<Value, Re
         FrameType::Error => reread::<ErrorMessage>(payload),
         FrameType::Subscribe => reread::<Subscribe>(payload),
         FrameType::Leave => reread::<Leave>(payload),
+        FrameType::Demand => reread::<Demand>(payload),
+        FrameType::Update => reread::<Update>(payload),
         FrameType::Audio
         | FrameType::UserListUpdate
         | FrameType::JoinRequest
@@ -245,13 +247,13 @@ fn read_control(kind: FrameType, from: &str, payload: &[u8]) -> Result<Value, Re
     }
 }
 
-/// Whether everything in `written` is in `given`: unknown fields may be missing from it, and names
-/// lose the white space at their ends.
+/// Whether everything in `written` is in `given`: unknown fields may be missing from it, names lose
+/// the white space at their ends, and null may stand for what is missing.
 fn holds(given: &Value, written: &Value) -> bool {
     match (given, written) {
         (Value::Object(given), Value::Object(written)) => written
             .iter()
-            .all(|(key, value)| given.get(key).is_some_and(|one| holds(one, value))),
+            .all(|(key, value)| holds(given.get(key).unwrap_or(&Value::Null), value)),
         (Value::Array(given), Value::Array(written)) => {
             given.len() == written.len() && given.iter().zip(written).all(|(a, b)| holds(a, b))
         }
@@ -334,6 +336,15 @@ fn read_payload(frame: &Frame, from: &str) -> Result<(), Rejection> {
     }
 }
 
+/// Who sends to the side that an entry is for.
+fn other(entry: &Value) -> &'static str {
+    if text(entry, "side") == "client" {
+        "edge"
+    } else {
+        "client"
+    }
+}
+
 #[test]
 fn malformed() {
     for entry in section("malformed") {
@@ -348,11 +359,11 @@ fn malformed() {
         let read = read_frame(bytes);
         let rejected = match text(&entry, "side") {
             "both" => read.map(drop),
-            "edge" => {
+            "edge" | "client" => {
                 let frame = read.unwrap_or_else(|error| panic!("{error} too early: {entry}"));
                 let from = entry
                     .get("from")
-                    .map_or("client", |from| from.as_str().unwrap());
+                    .map_or(other(&entry), |from| from.as_str().unwrap());
                 read_payload(&frame, from)
             }
             side => panic!("no side is called {side}"),

@@ -157,6 +157,7 @@ pub fn microphone(track: u8) -> TrackConfig {
         source: Source::Microphone,
         version: 0,
         muted: false,
+        interrupted: None,
         config: CodecConfig {
             codec: "opus".to_owned(),
             sample_rate: Some(48_000),

@@ -264,8 +264,9 @@ impl Bot {
                 tracing::warn!(error.code, error.message, "the server refused a message");
             }
             Event::Unreadable(rejection) => tracing::warn!(%rejection, "unreadable message"),
-            // A bot neither reads nor answers chat, plays nothing of v1, and its caller saw the end.
-            Event::Chat { .. } | Event::V1(_) | Event::Closed(_) => {}
+            // A bot neither reads nor answers chat, plays nothing of v1, sends to whoever is there, and
+            // its caller saw the end.
+            Event::Chat { .. } | Event::V1(_) | Event::Demand(_) | Event::Closed(_) => {}
         }
         true
     }
@@ -330,6 +331,7 @@ fn track_config(track: u8) -> TrackConfig {
         source,
         version: 0,
         muted: false,
+        interrupted: None,
         config: CodecConfig {
             codec: if video { "vp8" } else { "opus" }.to_owned(),
             sample_rate: (!video).then_some(48_000),

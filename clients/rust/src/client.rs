@@ -7,8 +7,9 @@ use bytes::Bytes;
 use pulse_proto::{
     ErrorCode, Frame, FrameType, PROTOCOL_VERSION, ParticipantId, Rejection, SUBPROTOCOL,
     control::{
-        Chat, ChatSend, Control, ErrorMessage, Hello, Join, KeyframeRequest, Leave, Ping, Pong,
-        PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Welcome, encode,
+        Chat, ChatSend, Control, Demand, ErrorMessage, Hello, Join, KeyframeRequest, Leave, Ping,
+        Pong, PublisherAck, Quality, Roster, Subscribe, TrackConfig, TrackStop, Update, Welcome,
+        encode,
     },
     media::{MediaHeader, chunks},
 };
@@ -119,6 +120,8 @@ pub enum Event {
     KeyframeRequest(KeyframeRequest),
     /// What arrived of our media.
     PublisherAck(PublisherAck),
+    /// Who wants a track of ours; comes to those who join with the feature `demand`.
+    Demand(Demand),
     /// A PING came back.
     Pong {
         /// The time that this took.
@@ -294,6 +297,30 @@ impl Client {
         self.send(subscribe).await
     }
 
+    /// Raises or lowers our hand.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn raise_hand(&self, up: bool) -> Result<(), ClientError> {
+        self.send(&Update {
+            hand: Some(up),
+            ..Update::default()
+        })
+        .await
+    }
+
+    /// Says how good our connection is.
+    ///
+    /// # Errors
+    /// [`ClientError::Closed`].
+    pub async fn report_quality(&self, quality: Quality) -> Result<(), ClientError> {
+        self.send(&Update {
+            quality: Some(quality),
+            ..Update::default()
+        })
+        .await
+    }
+
     /// Cuts a codec frame into chunks and sends them, waiting while the queue is full.
     ///
     /// # Errors
@@ -411,6 +438,7 @@ fn read(bytes: Bytes) -> Result<Read, Rejection> {
         },
         FrameType::KeyframeRequest => Event::KeyframeRequest(KeyframeRequest::parse(payload)?),
         FrameType::PublisherAck => Event::PublisherAck(PublisherAck::parse(payload)?),
+        FrameType::Demand => Event::Demand(Demand::parse(payload)?),
         FrameType::Error => Event::Error(ErrorMessage::parse(payload)?),
         FrameType::Media => Event::Media {
             sender,
@@ -427,6 +455,7 @@ fn read(bytes: Bytes) -> Result<Read, Rejection> {
         | FrameType::Join
         | FrameType::Welcome
         | FrameType::Subscribe
-        | FrameType::Leave => return Err(ErrorCode::WrongDirection.into()),
+        | FrameType::Leave
+        | FrameType::Update => return Err(ErrorCode::WrongDirection.into()),
     }))
 }

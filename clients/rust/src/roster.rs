@@ -117,6 +117,7 @@ mod tests {
             source: Source::Camera,
             version: 0,
             muted: false,
+            interrupted: None,
             config: CodecConfig {
                 codec: "vp8".into(),
                 sample_rate: None,
@@ -139,6 +140,8 @@ mod tests {
             protocol: Protocol::V2,
             away: false,
             tracks,
+            hand: None,
+            quality: None,
         }
     }
 

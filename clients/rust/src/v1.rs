@@ -226,6 +226,8 @@ fn read(bytes: &Bytes) -> Option<V1Event> {
         | FrameType::Error
         | FrameType::Subscribe
         | FrameType::Leave
-        | FrameType::Media => None,
+        | FrameType::Media
+        | FrameType::Demand
+        | FrameType::Update => None,
     }
 }

@@ -4,7 +4,7 @@
 export const FrameType = Object.freeze({
   AUDIO: 1, USER_LIST_UPDATE: 3, JOIN_REQUEST: 4, SCREEN_SHARE: 5, SCREEN_SHARE_STOP: 6, SCREEN_SHARE_START: 7, CHAT_V1: 8,
   JOIN: 16, WELCOME: 17, ROSTER: 18, TRACK_CONFIG: 19, TRACK_STOP: 20, CHAT: 21, KEYFRAME_REQUEST: 22, PUBLISHER_ACK: 23,
-  PING: 24, PONG: 25, ERROR: 26, SUBSCRIBE: 27, LEAVE: 28, MEDIA: 29,
+  PING: 24, PONG: 25, ERROR: 26, SUBSCRIBE: 27, LEAVE: 28, MEDIA: 29, DEMAND: 30, UPDATE: 31,
 })
 const KNOWN_TYPES = new Set(Object.values(FrameType))
 
@@ -243,7 +243,9 @@ export const encodeControl = (id, type, message) => encodeFrame(id, type, encode
 const SHAPES = {
   [FrameType.WELCOME]: { hello: 'object', id: 'uuid', resume: 'string', resumed: 'boolean', uploads: 'string', roster: 'object' },
   [FrameType.ROSTER]: { epoch: 'count', joined: 'array', updated: 'array', left: 'array' },
-  [FrameType.TRACK_CONFIG]: { track: 'track', source: 'source', version: 'byte', muted: 'boolean', config: 'object' },
+  [FrameType.TRACK_CONFIG]: {
+    track: 'track', source: 'source', version: 'byte', muted: 'boolean', interrupted: 'interruption?', config: 'object',
+  },
   [FrameType.TRACK_STOP]: { track: 'track' },
   [FrameType.CHAT]: { nonce: 'string', seq: 'count', at: 'number', text: 'string?', image: 'object?' },
   [FrameType.KEYFRAME_REQUEST]: { participant: 'uuid', track: 'track', layer: 'count' },
@@ -251,10 +253,13 @@ const SHAPES = {
   [FrameType.PING]: { t: 'number' },
   [FrameType.PONG]: { t: 'number' },
   [FrameType.ERROR]: { code: 'count', name: 'string', message: 'string', ends: 'boolean' },
+  [FrameType.DEMAND]: { track: 'track', subscribers: 'count', decode: 'codecs' },
 }
 const SOURCES = new Set(['microphone', 'camera', 'screen', 'screenAudio'])
+const INTERRUPTIONS = new Set(['hidden', 'device', 'frozen', 'bandwidth', 'overload'])
+const QUALITIES = new Set(['excellent', 'good', 'poor', 'lost', null])
 
-/** @param {unknown} value @param {string} kind */
+/** @param {unknown} value @param {string} kind @returns {boolean} */
 function fits(value, kind) {
   switch (kind) {
     case 'array': return Array.isArray(value)
@@ -264,6 +269,10 @@ function fits(value, kind) {
     case 'track': return Number.isInteger(value) && /** @type {number} */ (value) >= 0 && /** @type {number} */ (value) <= 15
     case 'uuid': return typeof value === 'string' && UUID.test(value)
     case 'source': return SOURCES.has(/** @type {any} */ (value))
+    case 'interruption': return INTERRUPTIONS.has(/** @type {any} */ (value))
+    case 'quality': return QUALITIES.has(/** @type {any} */ (value))
+    case 'hand': return value === null || fits(value, 'count')
+    case 'codecs': return Array.isArray(value) && value.length <= 16 && value.every((one) => typeof one === 'string' && one.length <= 16)
     default: return typeof value === kind
   }
 }
@@ -280,7 +289,9 @@ function check(message, shape) {
 /** @param {any} participant */
 function checkParticipant(participant) {
   if (!fits(participant, 'object')) throw new WireError('bad_json', 'participant')
-  check(participant, { id: 'uuid', name: 'string', protocol: 'string', away: 'boolean', tracks: 'array' })
+  participant.hand ??= null
+  participant.quality ??= null
+  check(participant, { id: 'uuid', name: 'string', protocol: 'string', away: 'boolean', tracks: 'array', hand: 'hand', quality: 'quality' })
   for (const track of participant.tracks) {
     if (!fits(track, 'object')) throw new WireError('bad_json', 'tracks')
     check(track, SHAPES[FrameType.TRACK_CONFIG])

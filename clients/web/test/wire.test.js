@@ -118,6 +118,19 @@ for (const vector of vectors.control.filter(({ from }) => from === 'edge')) {
   })
 }
 
+for (const vector of vectors.malformed.filter(({ side }) => side === 'client')) {
+  test(`malformed: ${vector.name}`, () => {
+    const { type, payload } = parseFrame(bytesOf(vector))
+    assert.throws(() => parseControl(type, payload), named(vector.error))
+  })
+}
+
+test('a row of an edge that knows neither hands nor qualities has none', () => {
+  const { json } = vectors.control.find(({ name }) => name === 'welcome to others, resumed')
+  const [row] = parseControl(FrameType.WELCOME, new TextEncoder().encode(JSON.stringify(json))).roster.participants
+  assert.deepEqual([row.hand, row.quality], [null, null])
+})
+
 test('a control message that lacks a field is refused', () => {
   const { type, payload } = parseFrame(encodeControl(ID, FrameType.TRACK_STOP, { track: 16 }))
   assert.throws(() => parseControl(type, payload), named('bad_json'))

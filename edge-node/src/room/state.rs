@@ -182,6 +182,8 @@ impl Member {
             protocol: self.protocol,
             away: self.away_since.is_some(),
             tracks: tracks.map(|track| track.config.clone()).collect(),
+            hand: None,
+            quality: None,
         }
     }
 }

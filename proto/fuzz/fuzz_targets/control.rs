@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use pulse_proto::{
     ParticipantId,
     control::{
-        Chat, ChatSend, Control, ErrorMessage, Join, KeyframeRequest, Leave, Ping, Pong,
-        PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Welcome, encode,
+        Chat, ChatSend, Control, Demand, ErrorMessage, Join, KeyframeRequest, Leave, Ping, Pong,
+        PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Update, Welcome, encode,
     },
 };
 use serde::Serialize;
@@ -44,6 +44,8 @@ fuzz_target!(|data: &[u8]| {
         27 => again::<Subscribe>(payload),
         28 => again::<Leave>(payload),
         29 => again::<Chat>(payload),
+        30 => again::<Demand>(payload),
+        31 => again::<Update>(payload),
         _ => {}
     }
 });

@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bytes = message(&entry)?;
         match bytes.get(36..) {
             Some([3 | 4 | 7 | 8, payload @ ..]) => seeds.push(("v1", payload.to_vec())),
-            Some(typed @ [16..=28, ..]) => seeds.push(("control", typed.to_vec())),
+            Some(typed @ [16..=28 | 30..=31, ..]) => seeds.push(("control", typed.to_vec())),
             _ => {}
         }
         seeds.push(("frame", bytes));

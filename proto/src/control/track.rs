@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::Control;
+use super::{Control, at_most, bad_json, given};
 use crate::{
     code::{ErrorCode, Rejection},
     frame::FrameType,
@@ -12,6 +12,8 @@ use crate::{
 const MAX_CODEC_CHARS: usize = 64;
 const MAX_COLOR_CHARS: usize = 16;
 const MAX_DESCRIPTION_DIGITS: usize = 2_048;
+const MAX_DECODE: usize = 16;
+const MAX_DECODE_CHARS: usize = 16;
 
 /// What a track shows or lets hear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -150,6 +152,35 @@ impl CodecConfig {
     }
 }
 
+/// Why a publisher that wants to send a track cannot for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Interruption {
+    /// Its page is in the background.
+    Hidden,
+    /// What it captures from is lost.
+    Device,
+    /// That delivers nothing new.
+    Frozen,
+    /// Its network does not carry the track.
+    Bandwidth,
+    /// Its machine does not.
+    Overload,
+}
+
+impl Interruption {
+    /// Its name on the wire; also the label of its counter.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hidden => "hidden",
+            Self::Device => "device",
+            Self::Frozen => "frozen",
+            Self::Bandwidth => "bandwidth",
+            Self::Overload => "overload",
+        }
+    }
+}
+
 /// 4.4 TRACK_CONFIG.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrackConfig {
@@ -161,6 +192,13 @@ pub struct TrackConfig {
     pub version: u8,
     /// Published, but silent or dark for now.
     pub muted: bool,
+    /// Media may be missing for now, and why.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub interrupted: Option<Interruption>,
     /// What a decoder needs.
     pub config: CodecConfig,
 }
@@ -185,4 +223,31 @@ pub struct TrackStop {
 
 impl Control for TrackStop {
     const KIND: FrameType = FrameType::TrackStop;
+}
+
+/// 4.10 DEMAND: who wants a publisher's track now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demand {
+    /// The publisher's number for the track.
+    pub track: u8,
+    /// How many others want it.
+    pub subscribers: u32,
+    /// What all of those decode beside what every client does.
+    pub decode: Vec<String>,
+}
+
+impl Control for Demand {
+    const KIND: FrameType = FrameType::Demand;
+
+    fn check(&self) -> Result<(), Rejection> {
+        if self.track >= MAX_TRACKS {
+            return Err(bad_json("track is 0 to 15"));
+        }
+        if self.decode.len() > MAX_DECODE {
+            return Err(bad_json("over 16 codecs"));
+        }
+        self.decode
+            .iter()
+            .try_for_each(|codec| at_most(codec, MAX_DECODE_CHARS, "a codec too long"))
+    }
 }

@@ -102,6 +102,7 @@ impl Rig {
             source,
             version: 0,
             muted: false,
+            interrupted: None,
             config: CodecConfig {
                 codec: "x".to_owned(),
                 sample_rate: audio.then_some(48_000),
