@@ -60,6 +60,9 @@ const LOCAL = {
   message_not_sent: 'The message may not have been sent. Please try again.',
   speaker_failed: 'That speaker cannot be used. Please choose another.',
   media_failed: 'Sound or picture could not be encoded. Please turn it off and on again.',
+  codec_not_supported: 'This browser cannot show this picture: its format is not known here.',
+  track_undecodable: 'What this participant sends cannot be decoded.',
+  picture_too_large: 'This picture is too large to be shown.',
   share_unreadable: 'A screen share cannot be shown by this browser.',
 }
 

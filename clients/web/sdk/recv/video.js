@@ -1,8 +1,10 @@
-// Owns one received video track in the worker: chunks → frames → decodable ones → decoder → canvases.
+// Owns one received video track in the worker: chunks → frames → decodable ones → decoder → pictures shown against their sound.
 // Finds gaps itself (a decoder would close or draw garbage) and asks for a keyframe, at most one each 500 ms, until one arrives.
 
 import { defaults } from '../defaults.js'
 import { newer, Reassembler, WireError } from '../wire.js'
+import { Canvases } from './canvases.js'
+import { PictureQueue, SkewLog } from './sync.js'
 
 /** Sequence numbers remembered as decoded; `ref` reaches back at most 255. */
 const MEMORY = 256
@@ -11,6 +13,9 @@ const MEMORY = 256
  * @typedef {object} VideoReceiverHandlers
  * @property {() => void} onKeyframeWanted
  * @property {(width: number, height: number, first: boolean) => void} onPicture
+ * @property {() => void} onPlaying there are pictures: the first, or again after a pause or a failure
+ * @property {(errorName: string) => void} onFailure why the track cannot be shown
+ * @property {(now: number) => number | null} soundMs capture time of the sound that is being heard with this track
  */
 
 export class VideoReceiver {
@@ -27,16 +32,25 @@ export class VideoReceiver {
   #decoder = null
   #version = -1
   #colorsRefused = false
+  #heldBytes = 0
   #askedAt = -Infinity
-  /** @type {Map<number, {canvas: OffscreenCanvas, context: OffscreenCanvasRenderingContext2D | null}>} */
-  #canvases = new Map()
-  /** @type {VideoFrame | null} newest picture while there is nothing to draw it on */
-  #waiting = null
+  #canvases = new Canvases()
+  /** @type {PictureQueue<VideoFrame>} */
+  #pictures = new PictureQueue()
+  #skews = new SkewLog()
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer
+  #failures = 0
+  #retryAt = -Infinity
+  #failure = ''
+  #playing = false
   #width = 0
   #height = 0
+  /** Frames of higher temporal layers are not decoded. */
+  maxTemporal = 3
   counters = {
     frames: 0, bytes: 0, keyframes: 0, decoded: 0, drawn: 0, undecodable: 0, late: 0, badChunks: 0, overload: 0, decoderErrors: 0,
-    keyframeRequests: 0, heldDropped: 0, captureToDrawMs: 0,
+    keyframeRequests: 0, heldDropped: 0, thinned: 0, tooLarge: 0, backOff: 0, captureToDrawMs: 0,
   }
 
   /** @param {VideoReceiverHandlers} handlers */
@@ -55,6 +69,7 @@ export class VideoReceiver {
     if (this.#configs.size > 4) this.#configs.delete(/** @type {number} */ (this.#configs.keys().next().value))
     const held = this.#held
     this.#held = []
+    this.#heldBytes = 0
     for (const frame of held) this.#onFrame(frame)
   }
 
@@ -72,36 +87,44 @@ export class VideoReceiver {
 
   /** @param {number} id @param {OffscreenCanvas} canvas */
   attach(id, canvas) {
-    this.#canvases.set(id, { canvas, context: canvas.getContext('2d', { alpha: false, desynchronized: true }) })
-    const waiting = this.#waiting
-    this.#waiting = null
-    if (waiting) this.#draw(waiting)
+    this.#canvases.attach(id, canvas)
   }
 
   /** @param {number} id @returns {boolean} */
   detach(id) {
-    return this.#canvases.delete(id)
+    return this.#canvases.detach(id)
+  }
+
+  /** This side stops receiving it: what waits is not shown any more, and what comes later begins with a keyframe. */
+  pause() {
+    this.#playing = false
+    for (const picture of this.#pictures.clear()) picture.close()
   }
 
   close() {
     this.#dropDecoder()
-    this.#waiting?.close()
-    this.#waiting = null
-    this.#canvases.clear()
+    clearTimeout(this.#timer)
+    for (const picture of this.#pictures.clear()) picture.close()
+    this.#canvases.close()
     this.#held = []
+    this.#heldBytes = 0
   }
 
   statistics() {
     const captureToDrawMs = Math.round(this.counters.captureToDrawMs * 10) / 10
-    return { ...this.counters, captureToDrawMs, abandoned: this.#assembler.abandoned, width: this.#width, height: this.#height }
+    return {
+      ...this.counters, ...this.#pictures.counters, captureToDrawMs, abandoned: this.#assembler.abandoned, width: this.#width, height: this.#height,
+      codec: this.config.codec, skewP95Ms: this.#skews.p95,
+    }
   }
 
   /** @param {import('../wire.js').CodecFrame} frame */
   #onFrame(frame) {
     if (!this.#configs.has(frame.config)) {
       this.#held.push(frame)
-      if (this.#held.length > defaults.video.maxHeldFrames) {
-        this.#held.shift()
+      this.#heldBytes += frame.payload.length
+      while (this.#held.length > defaults.video.maxHeldFrames || this.#heldBytes > defaults.video.maxHeldBytes) {
+        this.#heldBytes -= this.#held.shift()?.payload.length ?? 0
         this.counters.heldDropped++
       }
       return
@@ -113,10 +136,18 @@ export class VideoReceiver {
       return
     }
     this.#newest = frame.sequence
+    if (frame.temporal > this.maxTemporal) {
+      this.counters.thinned++
+      return
+    }
     if (!this.#isDecodable(frame)) {
       this.counters.undecodable++
       // A higher temporal layer may be thinned on the way on purpose; only a broken base layer needs help.
       if (frame.temporal === 0) this.#wantKeyframe()
+      return
+    }
+    if (!this.#decoder && performance.now() < this.#retryAt) {
+      this.counters.backOff++
       return
     }
     if (this.#decoder && this.#decoder.decodeQueueSize > defaults.video.maxDecodeQueue) {
@@ -148,8 +179,9 @@ export class VideoReceiver {
       const type = frame.keyframe ? 'key' : 'delta'
       decoder.decode(new EncodedVideoChunk({ type, timestamp: Number(frame.captured), data: frame.payload }))
       this.#decoded[frame.sequence % MEMORY] = frame.sequence
-    } catch {
-      this.#failed()
+    } catch (error) {
+      // A config that is no config at all is refused at once.
+      this.#failed(error instanceof TypeError ? 'codec_not_supported' : undefined)
     }
   }
 
@@ -177,8 +209,11 @@ export class VideoReceiver {
       },
       error: (error) => {
         if (decoder !== this.#decoder) return
-        if (error.name === 'NotSupportedError') this.#colorsRefused = true
-        this.#failed()
+        // Either the colours or the codec: the first refusal is put down to the colours.
+        const refused = error.name === 'NotSupportedError'
+        const codecRefused = refused && (this.#colorsRefused || !this.config.colorSpace)
+        if (refused) this.#colorsRefused = true
+        this.#failed(codecRefused ? 'codec_not_supported' : undefined)
       },
     })
     this.#decoder = decoder
@@ -186,11 +221,22 @@ export class VideoReceiver {
     return decoder
   }
 
-  /** A decoder that has failed stays closed: the next keyframe gets a new one. */
-  #failed() {
+  /** A decoder that has failed stays closed: a keyframe gets a new one, but not at the rate of keyframes that break decoders. */
+  #failed(name = 'track_undecodable') {
+    const { retryMs, maxRetryMs, failuresShown } = defaults.video
     this.counters.decoderErrors++
+    this.#retryAt = performance.now() + Math.min(maxRetryMs, retryMs * 2 ** this.#failures++)
     this.#dropDecoder()
+    if (name !== 'track_undecodable' || this.#failures >= failuresShown) this.#report(name)
     this.#wantKeyframe()
+  }
+
+  /** @param {string} name of the error; the same one is not said twice */
+  #report(name) {
+    this.#playing = false
+    if (name === this.#failure) return
+    this.#failure = name
+    this.#handlers.onFailure(name)
   }
 
   #dropDecoder() {
@@ -213,36 +259,43 @@ export class VideoReceiver {
   #onDecoded(picture) {
     this.counters.decoded++
     const { displayWidth, displayHeight } = picture
+    if (displayWidth * displayHeight > defaults.video.maxPixels) {
+      picture.close()
+      this.counters.tooLarge++
+      this.#failed('picture_too_large')
+      return
+    }
+    this.#failures = 0
+    this.#failure = ''
     if (displayWidth !== this.#width || displayHeight !== this.#height) {
       const first = this.#width === 0
       this.#width = displayWidth
       this.#height = displayHeight
       this.#handlers.onPicture(displayWidth, displayHeight, first)
     }
-    this.#draw(picture)
+    if (!this.#playing) {
+      this.#playing = true
+      this.#handlers.onPlaying()
+    }
+    this.#pictures.push(picture.timestamp / 1000, picture)
+    this.#present()
   }
 
-  /** @param {VideoFrame} picture is closed here, or kept until there is a canvas */
-  #draw(picture) {
-    if (this.#canvases.size === 0) {
-      this.#waiting?.close()
-      this.#waiting = picture
-      return
-    }
-    try {
-      for (const { canvas, context } of this.#canvases.values()) {
-        if (canvas.width !== picture.displayWidth || canvas.height !== picture.displayHeight) {
-          canvas.width = picture.displayWidth
-          canvas.height = picture.displayHeight
-        }
-        context?.drawImage(picture, 0, 0)
-      }
+  /** Draws what is due, and comes back for the next. */
+  #present() {
+    clearTimeout(this.#timer)
+    const now = performance.now()
+    const soundMs = this.#handlers.soundMs(now)
+    const { show, drop } = this.#pictures.take(now, soundMs)
+    for (const picture of drop) picture.close()
+    if (show && this.#canvases.draw(show.picture)) {
       this.counters.drawn++
+      if (soundMs !== null) this.#skews.add(show.capturedMs - soundMs)
       // Meaningful between pages of one machine only: clocks of others differ.
-      this.counters.captureToDrawMs = performance.timeOrigin + performance.now() - picture.timestamp / 1000
-    } finally {
-      picture.close()
+      this.counters.captureToDrawMs = performance.timeOrigin + now - show.capturedMs
     }
+    const waitMs = this.#pictures.nextTimeoutMs(now)
+    if (waitMs !== null) this.#timer = setTimeout(() => this.#present(), waitMs)
   }
 }
 

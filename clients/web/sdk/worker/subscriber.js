@@ -2,6 +2,7 @@
 // announcement. Never decodes or draws itself.
 
 import { defaults } from '../defaults.js'
+import { PulseError, toPlain } from '../errors.js'
 import { AudioReceiver } from '../recv/audio.js'
 import { PortOutput, SharedOutput } from '../recv/output.js'
 import { VideoReceiver } from '../recv/video.js'
@@ -13,7 +14,7 @@ import { FrameType } from '../wire.js'
  * @typedef {import('./messages.js').Source} Source
  * @typedef {import('./messages.js').TrackInfo} TrackInfo
  * @typedef {import('./messages.js').ParticipantInfo} ParticipantInfo
- * @typedef {{info: TrackInfo, receiver: AudioReceiver | VideoReceiver | V1AudioReceiver}} RemoteTrack
+ * @typedef {{info: TrackInfo, receiver: AudioReceiver | VideoReceiver | V1AudioReceiver, heard?: boolean}} RemoteTrack
  */
 
 /** v1 members announce nothing; their sound gets the number a v2 microphone has here. */
@@ -28,6 +29,7 @@ export class Subscriber {
   #participants = new Map()
   /** @type {Map<string, import('../wire.js').Media[]>} media of tracks that are not announced yet */
   #early = new Map()
+  #maxTemporal = 3
   counters = { earlyDropped: 0, unknownSender: 0 }
 
   /**
@@ -116,6 +118,9 @@ export class Subscriber {
     if (track.receiver instanceof V1AudioReceiver) return
     if (track.info.source === 'microphone') this.#onLevel(media.id, media.level)
     track.receiver.push(media)
+    if (track.heard || track.receiver.kind === 'video') return
+    track.heard = true
+    this.#post({ on: 'subscribed', participant: media.id, source: track.info.source, codec: track.info.config.codec })
   }
 
   /** @param {string} id @param {Uint8Array} payload */
@@ -164,6 +169,20 @@ export class Subscriber {
     }
   }
 
+  /** Video that this side does not receive from now on. @param {string} id @param {Source} source */
+  pause(id, source) {
+    const receiver = this.#bySource(id, source)?.receiver
+    if (receiver instanceof VideoReceiver) receiver.pause()
+  }
+
+  /** @param {number} layer video frames of higher temporal layers are not decoded */
+  setMaxTemporal(layer) {
+    this.#maxTemporal = layer
+    for (const { tracks } of this.#participants.values()) {
+      for (const { receiver } of tracks.values()) if (receiver instanceof VideoReceiver) receiver.maxTemporal = layer
+    }
+  }
+
   close() {
     for (const id of [...this.#participants.keys()]) this.leave(id)
     this.#early.clear()
@@ -185,18 +204,28 @@ export class Subscriber {
     return undefined
   }
 
+  /** @param {string} id @param {Source} source @param {number} now @returns {number | null} capture time of what is heard of it now */
+  #soundMs(id, source, now) {
+    const receiver = this.#bySource(id, source)?.receiver
+    return receiver instanceof AudioReceiver ? receiver.playedCapturedMs(now) : null
+  }
+
   /** @param {string} id @param {TrackInfo} info */
   #createReceiver(id, info) {
     const { source, track } = info
     if (!isVideo(source)) {
       return new AudioReceiver(info.config, () => this.#post({
-        on: 'error', error: { name: 'media_failed', message: 'Sound of a participant cannot be played by this browser.' },
+        on: 'subscriptionFailed', participant: id, source, error: toPlain(new PulseError('track_undecodable')),
       }))
     }
     const receiver = new VideoReceiver({
       onKeyframeWanted: () => this.#socket.sendControl(FrameType.KEYFRAME_REQUEST, { participant: id, track, layer: 0 }),
       onPicture: (width, height, first) => this.#post({ on: 'picture', participant: id, source, width, height, first }),
+      onPlaying: () => this.#post({ on: 'subscribed', participant: id, source, codec: receiver.config.codec }),
+      onFailure: (error) => this.#post({ on: 'subscriptionFailed', participant: id, source, error: toPlain(new PulseError(error)) }),
+      soundMs: (now) => this.#soundMs(id, source === 'screen' ? 'screenAudio' : 'microphone', now),
     })
+    receiver.maxTemporal = this.#maxTemporal
     receiver.configure(info)
     return receiver
   }
