@@ -20,6 +20,17 @@ export const defaults = Object.freeze({
     closeGraceMs: 500,
   }),
 
+  devices: Object.freeze({
+    // A browser mutes a track for a moment while it starts; a program that takes the device keeps it.
+    takenAfterMs: 300,
+    // No event tells when another program lets a device go; looked for often at first, then at the pace of somebody who has gone for help.
+    retryMs: Object.freeze([1000, 2000, 5000, 10_000]),
+    // A device that has delivered nothing by then will not; Bluetooth headsets take more than a second.
+    firstSampleMs: 3000,
+    // Nobody who means to be heard is this silent for this long: below one step of 16 bits there is no room, only zeroes.
+    silentAfterMs: 5000, silentPeak: 1 / 32768,
+  }),
+
   microphone: Object.freeze({ bitrate: 32_000, channels: 1, blockMs: 20, application: 'voip' }),
   screenAudio: Object.freeze({ bitrate: 96_000, channels: 2, blockMs: 20, application: 'audio' }),
   // Opus' native rate; also what every AudioContext of the SDK runs at, so nothing is resampled twice.
