@@ -8,7 +8,7 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram,
 };
-use pulse_proto::{ErrorCode, FrameType};
+use pulse_proto::{ErrorCode, FrameType, control::Interruption};
 
 /// Handles of what is counted for every frame, made at the first use: the recorder is there by then.
 struct Hot {
@@ -20,6 +20,7 @@ struct Hot {
     sent: Counter,
     sent_bytes: Counter,
     forward: Histogram,
+    thinned: Counter,
 }
 
 static HOT: LazyLock<Hot> = LazyLock::new(|| {
@@ -33,6 +34,7 @@ static HOT: LazyLock<Hot> = LazyLock::new(|| {
         sent: counter!("pulse_frames_sent_total"),
         sent_bytes: counter!("pulse_sent_bytes_total"),
         forward: histogram!("pulse_forward_seconds"),
+        thinned: counter!("pulse_dropped_total", "queue" => "video", "cause" => "thinned"),
     }
 });
 
@@ -83,6 +85,18 @@ pub(crate) fn describe() {
     describe_counter!(
         "pulse_keyframe_requests_total",
         "Keyframe requests sent to publishers."
+    );
+    describe_counter!(
+        "pulse_demands_total",
+        "Messages that told publishers who wants their tracks."
+    );
+    describe_counter!(
+        "pulse_updates_total",
+        "What participants said about themselves."
+    );
+    describe_counter!(
+        "pulse_interruptions_total",
+        "Tracks that publishers could not go on sending, by cause."
     );
     describe_counter!(
         "pulse_http_refused_total",
@@ -168,6 +182,28 @@ pub(crate) fn closed(code: ErrorCode) {
 /// A keyframe request went out.
 pub(crate) fn keyframe_request() {
     counter!("pulse_keyframe_requests_total").increment(1);
+}
+
+/// A publisher was told who wants a track.
+pub(crate) fn demand() {
+    counter!("pulse_demands_total").increment(1);
+}
+
+/// A participant said something about itself.
+pub(crate) fn update() {
+    counter!("pulse_updates_total").increment(1);
+}
+
+/// A publisher cannot go on sending a track.
+pub(crate) fn interruption(cause: Interruption) {
+    counter!("pulse_interruptions_total", "cause" => cause.name()).increment(1);
+}
+
+/// So many chunks were of layers that their receivers do not want.
+pub(crate) fn thinned(count: u64) {
+    if count > 0 {
+        HOT.thinned.increment(count);
+    }
 }
 
 /// A connection was refused before it spoke HTTP.

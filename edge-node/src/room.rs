@@ -17,7 +17,9 @@ use tokio::{
     time::sleep_until,
 };
 
-pub(crate) use self::state::{ChatContent, ConnectionId, Input, JoinRequest, MemberRef, Slot};
+pub(crate) use self::state::{
+    ChatContent, ConnectionId, Decodes, Input, JoinRequest, MemberRef, Slot,
+};
 use self::state::{Effect, State};
 use crate::{
     clock,
@@ -195,6 +197,7 @@ impl RoomTask {
                 self.on_message(now, message, &mut effects);
                 self.apply(now, &mut effects);
             }
+            metrics::thinned(self.state.take_thinned());
             if self
                 .declared_at
                 .is_some_and(|at| now >= at + REDECLARE_INTERVAL)
@@ -248,8 +251,12 @@ impl RoomTask {
                 Effect::Send { slot, class, frame } => {
                     if let Some(outbox) = self.outbox(slot) {
                         outbox.push(now, class, &frame);
-                        if class == Class::Control && frame.kind() == FrameType::KeyframeRequest {
-                            metrics::keyframe_request();
+                        match (class, frame.kind()) {
+                            (Class::Control, FrameType::KeyframeRequest) => {
+                                metrics::keyframe_request();
+                            }
+                            (Class::Control, FrameType::Demand) => metrics::demand(),
+                            _ => {}
                         }
                     }
                 }

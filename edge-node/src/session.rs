@@ -34,7 +34,7 @@ use crate::{
     metrics,
     outbox::{Ending, Outbox},
     random,
-    room::{Admitted, ConnectionId, Input, JoinRequest, MemberRef, RoomHandle},
+    room::{Admitted, ConnectionId, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
     rooms::Rooms,
 };
 
@@ -346,6 +346,8 @@ fn fresh(protocol: Protocol, id: ParticipantId, name: DisplayName) -> JoinReques
         id,
         name,
         v1_bridge: protocol == Protocol::V1,
+        demand: false,
+        decodes: Decodes::NONE,
         resume: None,
         token: random::token(),
         uploads: random::token(),

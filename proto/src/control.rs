@@ -400,7 +400,7 @@ impl Control for ErrorMessage {
 }
 
 /// One track of one participant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TrackRef {
     /// Whose.
     pub participant: ParticipantId,

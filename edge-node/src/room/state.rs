@@ -2,7 +2,10 @@
 //! randomness or touches a socket. [`State::handle`] fills a list of effects that its owner, the
 //! room task, carries out in order.
 
+mod demand;
+mod io;
 mod media;
+mod update;
 mod v1;
 
 use std::{collections::BTreeMap, collections::HashMap, time::Instant};
@@ -10,147 +13,27 @@ use std::{collections::BTreeMap, collections::HashMap, time::Instant};
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, PROTOCOL_VERSION, ParticipantId,
     control::{
-        self, Chat, FEATURE_IMAGES, FEATURE_RESUME, Gone, Hello, KeyframeRequest, LeaveReason,
-        Participant, Protocol, Roster, RosterSnapshot, Subscribe, TrackConfig, TrackRef, Welcome,
+        self, Chat, FEATURE_DEMAND, FEATURE_IMAGES, FEATURE_RESUME, FEATURE_UPDATE, Gone, Hello,
+        LeaveReason, Participant, Protocol, Quality, Roster, RosterSnapshot, Subscribe,
+        TrackConfig, Welcome,
     },
     limits::RESUME_GRACE,
-    media::MediaHeader,
 };
 
-use self::media::KeyframeGate;
+pub(crate) use self::{
+    demand::Decodes,
+    io::{ChatContent, ConnectionId, Effect, Input, JoinRequest, MemberRef, Slot},
+};
+use self::{demand::Told, media::KeyframeGate};
 use super::{cache::TrackCache, share::Share};
-use crate::{
-    images::StoredImage,
-    outbox::{Class, Ending},
-};
-
-/// A member's place in the room, reused after it left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Slot(pub(crate) usize);
-
-/// One connection to this edge; never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ConnectionId(pub(crate) u64);
-
-/// Where an input comes from. It counts only while the member's connection is still that one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MemberRef {
-    pub(crate) slot: Slot,
-    pub(crate) connection: ConnectionId,
-}
-
-/// Somebody asks to come in.
-#[derive(Clone, Debug)]
-pub(crate) struct JoinRequest {
-    pub(crate) connection: ConnectionId,
-    pub(crate) protocol: Protocol,
-    /// A fresh id, or the one a v1 client chose.
-    pub(crate) id: ParticipantId,
-    pub(crate) name: DisplayName,
-    /// Plays the types of v1 members.
-    pub(crate) v1_bridge: bool,
-    /// The token of an earlier welcome.
-    pub(crate) resume: Option<String>,
-    /// The token that a later join may resume with.
-    pub(crate) token: String,
-    /// The bearer token for chat images.
-    pub(crate) uploads: String,
-}
-
-/// What a chat message holds.
-#[derive(Clone, Debug)]
-pub(crate) enum ChatContent {
-    Text(String),
-    Image(StoredImage),
-}
-
-/// Everything that happens to a room.
-#[derive(Debug)]
-pub(crate) enum Input {
-    Join(Box<JoinRequest>),
-    Gone {
-        from: MemberRef,
-        reason: LeaveReason,
-    },
-    Media {
-        from: MemberRef,
-        header: MediaHeader,
-        frame: Frame,
-    },
-    Track {
-        from: MemberRef,
-        config: Box<TrackConfig>,
-        frame: Frame,
-    },
-    TrackStop {
-        from: MemberRef,
-        track: u8,
-        frame: Frame,
-    },
-    Chat {
-        from: MemberRef,
-        at_ms: u64,
-        nonce: String,
-        content: ChatContent,
-        original: Option<Frame>,
-    },
-    Keyframe {
-        from: MemberRef,
-        request: KeyframeRequest,
-    },
-    Subscribe {
-        from: MemberRef,
-        wants: Subscribe,
-    },
-    Starved {
-        from: MemberRef,
-        track: TrackRef,
-    },
-    V1 {
-        from: MemberRef,
-        frame: Frame,
-    },
-    Timeout,
-}
-
-/// What the room task does about it.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Effect {
-    /// The connection is this member now. What is sent to the slot goes there.
-    Admit {
-        connection: ConnectionId,
-        slot: Slot,
-        id: ParticipantId,
-    },
-    /// The connection may not come in.
-    Refuse {
-        connection: ConnectionId,
-        code: ErrorCode,
-    },
-    /// Queue a frame for a member.
-    Send {
-        slot: Slot,
-        class: Class,
-        frame: Frame,
-    },
-    /// End a member's connection.
-    End { slot: Slot, ending: Ending },
-    /// The slot has no connection any more.
-    Detach { slot: Slot },
-    /// Nothing more comes of this track, or of anything of this publisher, to one receiver or all.
-    Forget {
-        to: Option<Slot>,
-        publisher: ParticipantId,
-        track: Option<u8>,
-    },
-    /// The rows this edge declares to core have changed.
-    Declare,
-}
+use crate::outbox::{Class, Ending};
 
 #[derive(Debug)]
 struct Track {
     config: TrackConfig,
     cache: TrackCache,
+    /// What its publisher was told last of who wants it.
+    told: Option<Told>,
 }
 
 #[derive(Debug)]
@@ -159,6 +42,8 @@ struct Member {
     name: DisplayName,
     protocol: Protocol,
     v1_bridge: bool,
+    demand: bool,
+    decodes: Decodes,
     connection: Option<ConnectionId>,
     /// When its connection was lost.
     away_since: Option<Instant>,
@@ -167,6 +52,8 @@ struct Member {
     token: String,
     tracks: BTreeMap<u8, Track>,
     wants: Subscribe,
+    hand: Option<u64>,
+    quality: Option<Quality>,
 }
 
 impl Member {
@@ -182,11 +69,19 @@ impl Member {
             protocol: self.protocol,
             away: self.away_since.is_some(),
             tracks: tracks.map(|track| track.config.clone()).collect(),
-            hand: None,
-            quality: None,
+            hand: self.hand,
+            quality: self.quality,
         }
     }
 }
+
+/// What this edge's hello lists.
+const FEATURES: [&str; 4] = [
+    FEATURE_IMAGES,
+    FEATURE_RESUME,
+    FEATURE_DEMAND,
+    FEATURE_UPDATE,
+];
 
 /// One room.
 #[derive(Debug)]
@@ -197,6 +92,12 @@ pub(crate) struct State {
     chat_seq: u64,
     keyframes: HashMap<(Slot, u8, u8), KeyframeGate>,
     share: Option<Share>,
+    /// Who wants what may have changed: it is looked at then.
+    demand_due: Option<Instant>,
+    /// When the last hand went up, in ms since 1970.
+    last_hand: u64,
+    /// Chunks of upper layers that their receivers did not want.
+    thinned: u64,
 }
 
 impl State {
@@ -209,6 +110,9 @@ impl State {
             chat_seq: 0,
             keyframes: HashMap::new(),
             share: None,
+            demand_due: None,
+            last_hand: 0,
+            thinned: 0,
         }
     }
 
@@ -224,6 +128,11 @@ impl State {
             .map(|member| (member.id, &member.name))
     }
 
+    /// Chunks of upper layers that receivers did not want, since the last time it was asked.
+    pub(crate) fn take_thinned(&mut self) -> u64 {
+        std::mem::take(&mut self.thinned)
+    }
+
     /// When [`Input::Timeout`] is due.
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let away = self
@@ -234,6 +143,7 @@ impl State {
         let keyframes = self.keyframes.values().filter_map(KeyframeGate::due);
         away.map(|since| since + RESUME_GRACE)
             .chain(keyframes)
+            .chain(self.demand_due)
             .min()
     }
 
@@ -255,7 +165,7 @@ impl State {
                 from,
                 config,
                 frame,
-            } => self.on_track(from, *config, &frame, fx),
+            } => self.on_track(now, from, *config, &frame, fx),
             Input::TrackStop { from, track, frame } => self.on_track_stop(from, track, &frame, fx),
             Input::Chat {
                 from,
@@ -272,6 +182,11 @@ impl State {
                 }
             }
             Input::Subscribe { from, wants } => self.on_subscribe(now, from, wants, fx),
+            Input::Update {
+                from,
+                at_ms,
+                update,
+            } => self.on_update(from, at_ms, update, fx),
             Input::Starved { from, track } => {
                 if self.member(from).is_some() {
                     self.replay(now, from.slot, track, fx);
@@ -318,12 +233,16 @@ impl State {
             name: request.name,
             protocol: request.protocol,
             v1_bridge: request.v1_bridge,
+            demand: request.demand,
+            decodes: request.decodes,
             connection: Some(connection),
             away_since: None,
             joined_at: self.epoch + 1,
             token: request.token,
             tracks: BTreeMap::new(),
             wants: Subscribe::everything(),
+            hand: None,
+            quality: None,
         };
         let joined = member.describe(true);
         if let Some(place) = self.members.get_mut(free) {
@@ -347,6 +266,7 @@ impl State {
         };
         self.tell_roster(Some(slot), &change, fx);
         self.tell_user_list(fx);
+        self.demand_changed(now, Some(slot), fx);
         self.replay_all(now, slot, fx);
         self.show_share(slot, fx);
     }
@@ -365,7 +285,13 @@ impl State {
         member.connection = Some(connection);
         member.token = request.token;
         member.v1_bridge = request.v1_bridge;
+        member.demand = request.demand;
+        member.decodes = request.decodes;
         member.wants = Subscribe::everything();
+        // Its new connection is told again as it announces its tracks.
+        for track in member.tracks.values_mut() {
+            track.told = None;
+        }
         let was_away = member.away_since.take().is_some();
         let id = member.id;
         let updated = member.describe(false);
@@ -388,6 +314,7 @@ impl State {
             };
             self.tell_roster(Some(slot), &change, fx);
         }
+        self.demand_changed(now, Some(slot), fx);
         self.replay_all(now, slot, fx);
         self.show_share(slot, fx);
     }
@@ -401,7 +328,7 @@ impl State {
         let welcome = Welcome {
             hello: Hello {
                 version: PROTOCOL_VERSION,
-                features: vec![FEATURE_IMAGES.to_owned(), FEATURE_RESUME.to_owned()],
+                features: FEATURES.map(str::to_owned).to_vec(),
                 agent: concat!("pulse-edge/", env!("CARGO_PKG_VERSION")).to_owned(),
             },
             id: member.id,
@@ -429,24 +356,16 @@ impl State {
         if reason == LeaveReason::Lost && !member.is_v1() {
             member.connection = None;
             member.away_since = Some(now);
-            let updated = member.describe(false);
-            self.epoch += 1;
-            let epoch = self.epoch;
-            let change = Roster {
-                epoch,
-                joined: vec![],
-                updated: vec![updated],
-                left: vec![],
-            };
             if let Some(share) = &mut self.share {
                 share.forget(slot);
             }
-            return self.tell_roster(None, &change, fx);
+            self.tell_updated(slot, fx);
+            return self.demand_changed(now, None, fx);
         }
-        self.remove(slot, reason, fx);
+        self.remove(now, slot, reason, fx);
     }
 
-    fn remove(&mut self, slot: Slot, reason: LeaveReason, fx: &mut Vec<Effect>) {
+    fn remove(&mut self, now: Instant, slot: Slot, reason: LeaveReason, fx: &mut Vec<Effect>) {
         self.end_share(slot, fx);
         let Some(member) = self.members.get_mut(slot.0).and_then(Option::take) else {
             return;
@@ -475,6 +394,7 @@ impl State {
         };
         self.tell_roster(None, &change, fx);
         self.tell_user_list(fx);
+        self.demand_changed(now, None, fx);
     }
 
     fn on_timeout(&mut self, now: Instant, fx: &mut Vec<Effect>) {
@@ -488,8 +408,9 @@ impl State {
             .map(|(slot, _)| slot)
             .collect();
         for slot in over {
-            self.remove(slot, LeaveReason::Lost, fx);
+            self.remove(now, slot, LeaveReason::Lost, fx);
         }
+        self.tell_due_demand(now, fx);
         self.send_due_keyframe_requests(now, fx);
     }
 
@@ -520,6 +441,21 @@ impl State {
         let frame = control::encode(sender, &chat);
         self.to_all(None, |member| !member.is_v1(), Class::Control, &frame, fx);
         self.chat_to_v1(from.slot, sender, at_ms, content, original, fx);
+    }
+
+    /// Tells everybody that a member's row has changed.
+    fn tell_updated(&mut self, slot: Slot, fx: &mut Vec<Effect>) {
+        let Some(updated) = self.at(slot).map(|member| member.describe(false)) else {
+            return;
+        };
+        self.epoch += 1;
+        let change = Roster {
+            epoch: self.epoch,
+            joined: vec![],
+            updated: vec![updated],
+            left: vec![],
+        };
+        self.tell_roster(None, &change, fx);
     }
 
     fn tell_roster(&self, except: Option<Slot>, change: &Roster, fx: &mut Vec<Effect>) {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use pulse_proto::{
     ErrorCode, ParticipantId,
     control::{self, ErrorMessage, Protocol},
-    limits::ERROR_BURST,
+    limits::{ERROR_BURST, UPDATE_BURST, UPDATES_PER_SECOND},
 };
 
 use super::Left;
@@ -24,6 +24,7 @@ pub(super) struct Gate {
     errors: Budget,
     control: Budget,
     media: Budget,
+    updates: Budget,
 }
 
 impl Gate {
@@ -34,11 +35,21 @@ impl Gate {
             errors: Budget::new(now, f64::from(ERROR_BURST), 1.0),
             control: Budget::new(now, CONTROL_BURST, CONTROL_PER_SECOND),
             media: Budget::new(now, MEDIA_BYTES_BURST, MEDIA_BYTES_PER_SECOND),
+            updates: Budget::new(now, f64::from(UPDATE_BURST), f64::from(UPDATES_PER_SECOND)),
         }
     }
 
     pub(super) fn allows_control(&mut self, now: Instant) -> Result<(), ErrorCode> {
         if self.control.take(now, 1.0) {
+            Ok(())
+        } else {
+            Err(ErrorCode::RateLimited)
+        }
+    }
+
+    /// Every update goes to the whole room: it has a budget of its own beside that of control.
+    pub(super) fn allows_update(&mut self, now: Instant) -> Result<(), ErrorCode> {
+        if self.updates.take(now, 1.0) {
             Ok(())
         } else {
             Err(ErrorCode::RateLimited)

@@ -5,8 +5,9 @@ use std::{collections::HashMap, time::Instant};
 use pulse_proto::{
     ErrorCode, Frame, FrameType, ParticipantId, Rejection, RoomName,
     control::{
-        self, ChatSend, Control as _, FEATURE_V1_BRIDGE, Join, KeyframeRequest, Leave, Ping, Pong,
-        Protocol, Source, Subscribe, TrackConfig, TrackStop,
+        self, ChatSend, Control as _, FEATURE_DEMAND, FEATURE_V1_BRIDGE, Interruption, Join,
+        KeyframeRequest, Leave, Ping, Pong, Protocol, Source, Subscribe, TrackConfig, TrackStop,
+        Update,
     },
     media::{ChunkCheck, MediaHeader},
 };
@@ -18,7 +19,7 @@ use crate::{
     clock, metrics,
     outbox::Class,
     random,
-    room::{ChatContent, Input, JoinRequest, MemberRef, RoomHandle},
+    room::{ChatContent, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
 };
 
 /// Reads the first message.
@@ -33,6 +34,8 @@ pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest), Err
     let (room, name) = join.names()?;
     let request = JoinRequest {
         v1_bridge: join.hello.has(FEATURE_V1_BRIDGE),
+        demand: join.hello.has(FEATURE_DEMAND),
+        decodes: Decodes::of(&join.hello),
         resume: join.resume,
         ..fresh(Protocol::V2, random::participant_id(), name)
     };
@@ -42,9 +45,15 @@ pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest), Err
 /// A v2 member: what its connection has announced so far.
 pub(super) struct Client {
     pub(super) id: ParticipantId,
-    tracks: HashMap<u8, Source>,
+    tracks: HashMap<u8, Announced>,
     checks: HashMap<(u8, u8), ChunkCheck>,
     acks: AckState,
+}
+
+/// What its last announcement says of a track.
+struct Announced {
+    source: Source,
+    interrupted: Option<Interruption>,
 }
 
 /// What a frame leads to besides its effects on the room.
@@ -171,6 +180,18 @@ impl Client {
                 let wants = Subscribe::parse(payload)?;
                 room.tell(Input::Subscribe { from, wants }).await;
             }
+            FrameType::Update => {
+                let update = Update::parse(payload)?;
+                gate.allows_update(now)?;
+                metrics::update();
+                let at_ms = clock::wall_ms();
+                room.tell(Input::Update {
+                    from,
+                    at_ms,
+                    update,
+                })
+                .await;
+            }
             FrameType::Ping => {
                 let pong = Pong {
                     t: Ping::parse(payload)?.t,
@@ -185,7 +206,11 @@ impl Client {
                 Leave::parse(payload)?;
                 return Ok(Next::Leave);
             }
-            FrameType::Welcome | FrameType::Roster | FrameType::PublisherAck | FrameType::Error => {
+            FrameType::Welcome
+            | FrameType::Roster
+            | FrameType::PublisherAck
+            | FrameType::Error
+            | FrameType::Demand => {
                 return Err(ErrorCode::WrongDirection.into());
             }
             _ => return Err(ErrorCode::UnknownType.into()),
@@ -198,11 +223,20 @@ impl Client {
         let taken = self
             .tracks
             .iter()
-            .any(|(track, source)| *source == config.source && *track != config.track);
+            .any(|(track, known)| known.source == config.source && *track != config.track);
         if taken {
             return Err(ErrorCode::TooManyTracks.into());
         }
-        self.tracks.insert(config.track, config.source);
+        let announced = Announced {
+            source: config.source,
+            interrupted: config.interrupted,
+        };
+        let before = self.tracks.insert(config.track, announced);
+        if let Some(cause) = config.interrupted
+            && before.and_then(|known| known.interrupted) != Some(cause)
+        {
+            metrics::interruption(cause);
+        }
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use pulse_proto::{
 };
 
 use super::{Effect, Member, MemberRef, Slot, State, Track};
-use crate::{outbox::Class, room::cache::TrackCache};
+use crate::outbox::Class;
 
 /// Lets one keyframe request pass in `KEYFRAME_REQUEST_INTERVAL`; what comes too early waits.
 #[derive(Debug, Default)]
@@ -31,6 +31,7 @@ impl KeyframeGate {
 impl State {
     pub(super) fn on_track(
         &mut self,
+        now: Instant,
         from: MemberRef,
         config: TrackConfig,
         frame: &Frame,
@@ -48,15 +49,27 @@ impl State {
             .map(|track| track.config.track);
         let known = member.tracks.remove(&number);
         // Another kind of picture under the same number has nothing to do with the old one.
-        let cache = known
+        let (cache, told) = known
             .filter(|track| track.config.source == config.source)
-            .map_or_else(TrackCache::default, |track| track.cache);
-        member.tracks.insert(number, Track { config, cache });
+            .map_or_else(Default::default, |track| (track.cache, track.told));
+        let track = Track {
+            config,
+            cache,
+            told,
+        };
+        member.tracks.insert(number, track);
         if let Some(replaced) = replaced {
             let stop = control::encode(id, &control::TrackStop { track: replaced });
             self.stop_track(from.slot, id, replaced, &stop, fx);
         }
         self.to_all(Some(from.slot), |m| !m.is_v1(), Class::Control, frame, fx);
+        if told.is_none() {
+            let track = TrackRef {
+                participant: id,
+                track: number,
+            };
+            self.tell_demand(now, from.slot, track, fx);
+        }
     }
 
     pub(super) fn on_track_stop(
@@ -122,8 +135,13 @@ impl State {
             participant: id,
             track: header.track,
         };
+        let mut thinned = 0;
         for (slot, member) in self.slots() {
             if slot != from.slot && wants(member, audio, wanted) {
+                if !audio && header.temporal > member.wants.max_temporal {
+                    thinned += 1;
+                    continue;
+                }
                 fx.push(Effect::Send {
                     slot,
                     class,
@@ -131,6 +149,7 @@ impl State {
                 });
             }
         }
+        self.thinned += thinned;
         if audio {
             return;
         }
@@ -154,12 +173,14 @@ impl State {
         &mut self,
         now: Instant,
         from: MemberRef,
-        wants_now: Subscribe,
+        mut wants_now: Subscribe,
         fx: &mut Vec<Effect>,
     ) {
         let Some(member) = self.member_mut(from) else {
             return;
         };
+        // Searched for every frame.
+        wants_now.paused.sort_unstable();
         let before = std::mem::replace(&mut member.wants, wants_now);
         let Some(member) = self.at(from.slot) else {
             return;
@@ -183,6 +204,7 @@ impl State {
                 started.push(wanted);
             }
         }
+        self.demand_changed(now, Some(from.slot), fx);
         for track in started {
             let (publisher, number) = (track.participant, Some(track.track));
             fx.push(Effect::Forget {
@@ -233,7 +255,9 @@ impl State {
         };
         let replay = published.cache.replay(now);
         let live = replay.as_ref().is_some_and(|replay| replay.live);
-        for (header, frame) in replay.into_iter().flat_map(|replay| replay.chunks) {
+        let wanted = receiver.wants.max_temporal;
+        let chunks = replay.into_iter().flat_map(|replay| replay.chunks);
+        for (header, frame) in chunks.filter(|(header, _)| header.temporal <= wanted) {
             let class = Class::Video(header);
             fx.push(Effect::Send {
                 slot: to,
@@ -317,7 +341,7 @@ impl State {
     }
 }
 
-fn wants(member: &Member, audio: bool, track: TrackRef) -> bool {
+pub(super) fn wants(member: &Member, audio: bool, track: TrackRef) -> bool {
     member.connection.is_some()
         && member.protocol == Protocol::V2
         && subscribed(&member.wants, audio, track)
@@ -325,5 +349,5 @@ fn wants(member: &Member, audio: bool, track: TrackRef) -> bool {
 
 fn subscribed(wants: &Subscribe, audio: bool, track: TrackRef) -> bool {
     let kind = if audio { wants.audio } else { wants.video };
-    kind && !wants.paused.contains(&track)
+    kind && wants.paused.binary_search(&track).is_err()
 }

@@ -5,12 +5,14 @@ use std::{collections::HashMap, collections::HashSet, time::Duration};
 use proptest::prelude::*;
 use pulse_proto::{
     FrameType,
-    control::{CodecConfig, Control as _, Source},
-    media::{LEVEL_SILENT, chunks},
+    control::{CodecConfig, Control as _, KeyframeRequest, Source, TrackRef},
+    media::{LEVEL_SILENT, MediaHeader, chunks},
     v1,
 };
 
 use super::*;
+
+mod presence;
 
 /// A room and everything its members were sent.
 struct Rig {
@@ -64,6 +66,8 @@ impl Rig {
             id: ParticipantId::from_random(u128::from(number).to_be_bytes()),
             name: DisplayName::parse("Ada").unwrap(),
             v1_bridge: true,
+            demand: false,
+            decodes: Decodes::NONE,
             resume,
             token: format!("token {number}"),
             uploads: String::new(),
@@ -121,6 +125,17 @@ impl Rig {
     }
 
     fn media(&mut self, from: MemberRef, track: u8, sequence: u32, reference: u8) -> Vec<Effect> {
+        self.layered(from, track, sequence, reference, 0)
+    }
+
+    fn layered(
+        &mut self,
+        from: MemberRef,
+        track: u8,
+        sequence: u32,
+        reference: u8,
+        temporal: u8,
+    ) -> Vec<Effect> {
         let Some(member) = self.state.at(from.slot) else {
             return Vec::new();
         };
@@ -130,7 +145,7 @@ impl Rig {
             discardable: false,
             last: true,
             spatial: 0,
-            temporal: 0,
+            temporal,
             reference,
             level: LEVEL_SILENT,
             chunk: 0,

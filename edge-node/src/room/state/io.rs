@@ -1,0 +1,144 @@
+//! What goes into a room, and what its task does about it.
+
+use pulse_proto::{
+    DisplayName, ErrorCode, Frame, ParticipantId,
+    control::{KeyframeRequest, LeaveReason, Protocol, Subscribe, TrackConfig, TrackRef, Update},
+    media::MediaHeader,
+};
+
+use super::demand::Decodes;
+use crate::{
+    images::StoredImage,
+    outbox::{Class, Ending},
+};
+
+/// A member's place in the room, reused after it left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Slot(pub(crate) usize);
+
+/// One connection to this edge; never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConnectionId(pub(crate) u64);
+
+/// Where an input comes from. It counts only while the member's connection is still that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemberRef {
+    pub(crate) slot: Slot,
+    pub(crate) connection: ConnectionId,
+}
+
+/// Somebody asks to come in.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinRequest {
+    pub(crate) connection: ConnectionId,
+    pub(crate) protocol: Protocol,
+    /// A fresh id, or the one a v1 client chose.
+    pub(crate) id: ParticipantId,
+    pub(crate) name: DisplayName,
+    /// Plays the types of v1 members.
+    pub(crate) v1_bridge: bool,
+    /// Takes DEMAND.
+    pub(crate) demand: bool,
+    pub(crate) decodes: Decodes,
+    /// The token of an earlier welcome.
+    pub(crate) resume: Option<String>,
+    /// The token that a later join may resume with.
+    pub(crate) token: String,
+    /// The bearer token for chat images.
+    pub(crate) uploads: String,
+}
+
+/// What a chat message holds.
+#[derive(Clone, Debug)]
+pub(crate) enum ChatContent {
+    Text(String),
+    Image(StoredImage),
+}
+
+/// Everything that happens to a room.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Join(Box<JoinRequest>),
+    Gone {
+        from: MemberRef,
+        reason: LeaveReason,
+    },
+    Media {
+        from: MemberRef,
+        header: MediaHeader,
+        frame: Frame,
+    },
+    Track {
+        from: MemberRef,
+        config: Box<TrackConfig>,
+        frame: Frame,
+    },
+    TrackStop {
+        from: MemberRef,
+        track: u8,
+        frame: Frame,
+    },
+    Chat {
+        from: MemberRef,
+        at_ms: u64,
+        nonce: String,
+        content: ChatContent,
+        original: Option<Frame>,
+    },
+    Keyframe {
+        from: MemberRef,
+        request: KeyframeRequest,
+    },
+    Subscribe {
+        from: MemberRef,
+        wants: Subscribe,
+    },
+    Update {
+        from: MemberRef,
+        at_ms: u64,
+        update: Update,
+    },
+    Starved {
+        from: MemberRef,
+        track: TrackRef,
+    },
+    V1 {
+        from: MemberRef,
+        frame: Frame,
+    },
+    Timeout,
+}
+
+/// What the room task does about it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// The connection is this member now. What is sent to the slot goes there.
+    Admit {
+        connection: ConnectionId,
+        slot: Slot,
+        id: ParticipantId,
+    },
+    /// The connection may not come in.
+    Refuse {
+        connection: ConnectionId,
+        code: ErrorCode,
+    },
+    /// Queue a frame for a member.
+    Send {
+        slot: Slot,
+        class: Class,
+        frame: Frame,
+    },
+    /// End a member's connection.
+    End { slot: Slot, ending: Ending },
+    /// The slot has no connection any more.
+    Detach { slot: Slot },
+    /// Nothing more comes of this track, or of anything of this publisher, to one receiver or all.
+    Forget {
+        to: Option<Slot>,
+        publisher: ParticipantId,
+        track: Option<u8>,
+    },
+    /// The rows this edge declares to core have changed.
+    Declare,
+}
