@@ -2,7 +2,7 @@
 
 export const defaults = Object.freeze({
   agent: 'pulse-web/0.1.0',
-  features: Object.freeze(['v1-bridge', 'images']),
+  features: Object.freeze(['v1-bridge', 'images', 'demand']),
 
   connection: Object.freeze({
     // The first retry is at once: most losses are a changed network path. Later ones give a restarting edge room to come up.
@@ -30,9 +30,17 @@ export const defaults = Object.freeze({
     // Nobody who means to be heard is this silent for this long: below one step of 16 bits there is no room, only zeroes.
     silentAfterMs: 5000, silentPeak: 1 / 32768,
   }),
+  // A picture of a hidden page, where frames have to be asked for: moving, and half the work.
+  hiddenFrameMs: 66,
 
   microphone: Object.freeze({ bitrate: 32_000, channels: 1, blockMs: 20, application: 'voip' }),
   screenAudio: Object.freeze({ bitrate: 96_000, channels: 2, blockMs: 20, application: 'audio' }),
+  // An Opus encoder that has failed this often is not tried again: sound goes on without it, at a higher rate.
+  audioEncoderFaults: 2,
+  pcm: Object.freeze({
+    // 48 to 16 kHz: 53 dB down from 8.1 kHz on, flat to 6.3 kHz, and 1 ms of delay.
+    taps: 95, cutoffHz: 7200,
+  }),
   // Opus' native rate; also what every AudioContext of the SDK runs at, so nothing is resampled twice.
   sampleRate: 48_000,
   // AudioEncoder queue beyond which a block is dropped: 10 blocks are 200 ms of a stalled encoder.
@@ -46,18 +54,59 @@ export const defaults = Object.freeze({
     jumpMs: 100,
   }),
 
+  // smallSide: the longer side while a page that cannot keep up sheds size. Text on a screen is not readable below it.
   camera: Object.freeze({
-    codec: 'vp8', width: 640, height: 360, framerate: 30, bitrate: 500_000, scalabilityMode: 'L1T3',
-    maxSide: 1280, keyframeIntervalMs: 4000,
+    width: 640, height: 360, framerate: 30, bitrate: 500_000, scalabilityMode: 'L1T3',
+    maxSide: 1280, smallSide: 320, keyframeIntervalMs: 4000,
   }),
   screen: Object.freeze({
-    codec: 'vp8', width: 1920, height: 1080, framerate: 15, bitrate: 1_500_000, scalabilityMode: 'L1T1',
-    maxSide: 1920, keyframeIntervalMs: 10_000, repeatMs: 1000,
+    width: 1920, height: 1080, framerate: 15, bitrate: 1_500_000, scalabilityMode: 'L1T1',
+    maxSide: 1920, smallSide: 1280, keyframeIntervalMs: 10_000, repeatMs: 1000,
   }),
   // A deeper encoder queue only adds delay.
   videoEncoderQueue: 2,
-  // An encoder that has failed is made anew, but not at the rate of frames.
+  // An encoder that has failed is made anew, but not at the rate of frames: after the first of these, doubled each time up to the second.
   encoderRetryMs: 1000,
+  encoderRetryMaxMs: 30_000,
+  // A fault this long after the last one is a new one.
+  encoderFaultMemoryMs: 60_000,
+
+  codecs: Object.freeze({
+    // Level 4 holds 1080p; every decoder and encoder that was tried takes these strings at any size up to that.
+    strings: Object.freeze(/** @type {Record<string, string>} */ ({
+      vp8: 'vp8', vp9: 'vp09.00.40.08', av1: 'av01.0.08M.08', h264: 'avc1.42E028',
+    })),
+    // Best first. AV1 needs a third fewer bits at this size and has tools for screens; it costs twice the time of VP8.
+    camera: Object.freeze(['av1', 'vp9', 'h264']),
+    screen: Object.freeze(['av1', 'vp9']),
+    // Fewer cores than this have better things to do.
+    strongCores: 4,
+    // Each switch costs a keyframe and an encoder's start. Away from what a subscriber cannot decode it is at once.
+    switchIntervalMs: 30_000,
+    // People arrive one after the other.
+    settleMs: 2000,
+  }),
+
+  shed: Object.freeze({
+    // One window is `statisticsMs`; two seconds of trouble are no hiccup.
+    troubleWindows: 4,
+    // What has been given up shows its effect after this long.
+    settleMs: 3000,
+    // Timers of the worker this late on average: frames wait as long. Beyond asleepMs the machine was.
+    lagMs: 50, asleepMs: 5000,
+    // An encoder at work for more of the window has no room for the next, harder scene.
+    busyShare: 0.8, skippedShare: 0.1,
+    // Back up after this long without trouble; after twice as long each time that trouble came back within relapseMs.
+    upAfterMs: 10_000, maxUpAfterMs: 160_000, relapseMs: 15_000,
+    // In this order. Layers go on the way in, the rate and the size on the way out.
+    rungs: Object.freeze([
+      { step: 'layers', maxTemporal: 1 }, { step: 'layers', maxTemporal: 0 },
+      { step: 'framerate', divisor: 2 }, { step: 'framerate', divisor: 3 },
+      { step: 'size', small: true },
+      // Who speaks, and whoever spoke before.
+      { step: 'hiddenVideo', onStage: 4 }, { step: 'hiddenVideo', onStage: 1 },
+    ]),
+  }),
   // Several receivers that lose the same frame ask at nearly the same time.
   forcedKeyframeIntervalMs: 500,
 
@@ -77,6 +126,11 @@ export const defaults = Object.freeze({
     downFactor: 0.7, downAfterMs: 1000, upFactor: 1.15, upAfterMs: 5000,
     // Below this a picture is worth less than the bits; frames are skipped instead.
     minShare: 0.15,
+    // A share too small for the usual picture: the frames that nothing needs go unsent, then every second one, then size.
+    rungs: Object.freeze([
+      { below: 0.5, step: 'layers', thin: true }, { below: 0.3, step: 'framerate', divisor: 2 }, { below: 0.2, step: 'size', small: true },
+    ]),
+    releaseFactor: 1.3,
   }),
 
   jitter: Object.freeze({
@@ -159,6 +213,8 @@ export const defaults = Object.freeze({
 
   chat: Object.freeze({ echoTimeoutMs: 10_000, maxMessages: 500 }),
   statisticsMs: 500,
+  // Tiles come and go in groups; what is wanted is said once for each.
+  subscribeMs: 50,
 
   v1: Object.freeze({
     sampleRate: 44_100,

@@ -7,7 +7,7 @@ export function isSupported() {
   }
   /** @type {[string, boolean][]} */
   const needed = [
-    ['WebCodecs', ['VideoEncoder', 'VideoDecoder', 'AudioEncoder', 'AudioDecoder'].every((name) => name in globalThis)],
+    ['WebCodecs', ['VideoEncoder', 'VideoDecoder', 'AudioDecoder'].every((name) => name in globalThis)],
     ['AudioWorklet', 'AudioWorkletNode' in globalThis],
     ['OffscreenCanvas', 'OffscreenCanvas' in globalThis && 'transferControlToOffscreen' in HTMLCanvasElement.prototype],
     ['camera and microphone access', 'mediaDevices' in navigator],
@@ -31,6 +31,25 @@ export const canChooseSpeaker = () => 'setSinkId' in AudioContext.prototype
 
 /** @param {string} mime @returns {boolean} whether a v1 share of this type can be shown */
 export const canPlayShare = (mime) => 'MediaSource' in globalThis && MediaSource.isTypeSupported(mime)
+
+/** Whether sound can be encoded; without that it is sent as it is. */
+export const hasAudioEncoder = () => 'AudioEncoder' in globalThis
+
+/** Whether this browser's H.264 encoder looks far ahead, whatever it is asked for: that of Firefox is 1.4 s late. */
+const isH264Late = () => /Firefox/.test(navigator.userAgent)
+
+/**
+ * @param {Record<string, VideoEncoderConfig>} configs by codec
+ * @returns {Promise<string[]>} the codecs of which this browser encodes such a picture
+ */
+export async function encodableCodecs(configs) {
+  const asked = Object.entries(configs).map(async ([codec, config]) => {
+    if (codec === 'h264' && isH264Late()) return []
+    const { supported } = await VideoEncoder.isConfigSupported(config).catch(() => ({ supported: false }))
+    return supported ? [codec] : []
+  })
+  return (await Promise.all(asked)).flat()
+}
 
 /** Video codecs that a client may lack, each with a string of it that every decoder of it takes. */
 const OPTIONAL_CODECS = Object.entries({ vp9: 'vp09.00.10.08', av1: 'av01.0.04M.08', h264: 'avc1.42E01F' })

@@ -6,8 +6,10 @@ import { errorOfCode, PulseError, toPlain } from './errors.js'
 import { Speakers } from './speakers.js'
 import { FrameType } from './wire.js'
 import { Publisher } from './worker/publisher.js'
+import { Shedding } from './worker/shedding.js'
 import { Socket } from './worker/socket.js'
 import { Subscriber } from './worker/subscriber.js'
+import { Subscription } from './worker/subscription.js'
 
 /** Errors of the edge that a person can do nothing about: they say that this SDK, or a message on its way, was wrong. */
 const INTERNAL_CODES = new Set([4003, 4005, 4006, 4007, 4012, 4014, 4016, 4017, 4018, 4019, 4035])
@@ -19,8 +21,9 @@ const scope = /** @type {WorkerScope} */ (/** @type {unknown} */ (globalThis))
 /** @type {import('./worker/messages.js').Post} */
 const post = (message, transfer = []) => scope.postMessage(message, transfer)
 
-let subscription = { audio: true, video: true }
-let subscriptionSent = false
+const subscription = new Subscription()
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let subscribing
 const speakers = new Speakers()
 
 const socket = new Socket({
@@ -50,11 +53,21 @@ const mediaFailed = (/** @type {unknown} */ cause) => {
   post({ on: 'error', error: toPlain(new PulseError('media_failed')) })
 }
 const subscriber = new Subscriber(socket, post, (id, level) => speakers.heard(performance.now(), id, level))
-const publisher = new Publisher(socket, (level) => speakers.heard(performance.now(), socket.id, level), mediaFailed)
+const publisher = new Publisher(socket, {
+  onLevel: (level) => speakers.heard(performance.now(), socket.id, level),
+  onStalled: (source, reason) => post({ on: 'interrupted', source, reason }),
+  onError: mediaFailed,
+})
+const shedding = new Shedding((limits, limitation) => {
+  publisher.setLimits(limits)
+  subscription.limits = limits
+  resubscribe()
+  post({ on: 'limitation', ...limitation })
+})
 
 function onConnected() {
   hasConnected = true
-  if (subscriptionSent || !subscription.audio || !subscription.video) sendSubscription()
+  sendSubscription(true)
   publisher.restart()
 }
 
@@ -63,11 +76,20 @@ function release() {
   publisher.close()
   subscriber.close()
   speakers.clear()
+  clearTimeout(subscribing)
 }
 
-function sendSubscription() {
-  subscriptionSent = true
-  socket.sendControl(FrameType.SUBSCRIBE, { ...subscription, paused: [] })
+function sendSubscription(again = false) {
+  if (!socket.connected) return
+  subscriber.setMaxTemporal(subscription.maxTemporal)
+  const message = subscription.next(subscriber.videoTracks, again)
+  if (message) socket.sendControl(FrameType.SUBSCRIBE, message)
+}
+
+/** Something has changed of what is wanted, and more may in the same moment. */
+function resubscribe() {
+  clearTimeout(subscribing)
+  subscribing = setTimeout(sendSubscription, defaults.subscribeMs)
 }
 
 /** @param {number} type @param {string} id @param {any} message */
@@ -86,15 +108,18 @@ function onControl(type, id, message) {
         speakers.remove(gone)
       }
       publisher.setV1Present(subscriber.hasV1)
+      resubscribe()
       post({ on: 'roster', joined: message.joined, updated: message.updated, left: message.left })
       return
     case FrameType.TRACK_CONFIG:
       if (id === socket.id) return
       subscriber.configure(id, message)
+      resubscribe()
       post({ on: 'trackConfig', participant: id, track: message })
       return
     case FrameType.TRACK_STOP: {
       const source = subscriber.stop(id, message.track)
+      resubscribe()
       if (source) post({ on: 'trackStop', participant: id, source })
       return
     }
@@ -103,6 +128,9 @@ function onControl(type, id, message) {
       return
     case FrameType.KEYFRAME_REQUEST:
       publisher.keyframeRequested(message.track)
+      return
+    case FrameType.DEMAND:
+      publisher.demanded(message)
       return
     case FrameType.PUBLISHER_ACK:
       publisher.acknowledged(message)
@@ -124,6 +152,7 @@ function onMessage(message) {
   switch (message.do) {
     case 'connect':
       hasConnected = false
+      publisher.setVideoCodecs(message.videoCodecs)
       return socket.connect(message)
     case 'disconnect':
       socket.disconnect()
@@ -141,6 +170,8 @@ function onMessage(message) {
       return publisher.unpublish(message.source)
     case 'mute':
       return publisher.mute(message.source, message.muted)
+    case 'interrupt':
+      return publisher.interrupt(message.source, message.reason)
     case 'playout':
       return subscriber.playout(message)
     case 'attach':
@@ -148,9 +179,11 @@ function onMessage(message) {
     case 'detach':
       return subscriber.detach(message.canvasId)
     case 'subscribe':
-      subscription = { audio: true, video: message.quality !== 'audioOnly' }
-      if (socket.connected) sendSubscription()
-      return
+      subscription.quality = message.quality
+      return sendSubscription()
+    case 'visible':
+      subscription.setVisible(message.participant, message.source, message.visible)
+      return resubscribe()
     case 'chat': {
       const { nonce, text, image } = message
       return socket.sendControl(FrameType.CHAT, text === undefined ? { nonce, image } : { nonce, text })
@@ -166,6 +199,8 @@ let last = new Map()
 function reportStatistics() {
   const sent = publisher.statistics()
   const received = subscriber.statistics()
+  const overload = received.tracks.reduce((sum, track) => sum + (/** @type {any} */ (track).overload ?? 0), 0)
+  shedding.window(performance.now(), publisher, overload)
   /** @type {typeof last} */
   const next = new Map()
   const rate = (/** @type {string} */ key, /** @type {any} */ track) => {
@@ -178,9 +213,20 @@ function reportStatistics() {
   sent.tracks = sent.tracks.map((track) => rate(`sent/${track.source}`, track))
   received.tracks = received.tracks.map((track) => rate(`${track.participantId}/${track.source}`, track))
   last = next
-  post({ on: 'statistics', statistics: { rttMs: Math.round(socket.rttMs * 10) / 10, connection: { ...socket.counters, internalErrors }, sent, received } })
+  const rttMs = Math.round(socket.rttMs * 10) / 10
+  const connection = { ...socket.counters, internalErrors }
+  post({ on: 'statistics', statistics: { rttMs, connection, limitation: shedding.statistics(), sent, received } })
+}
+
+function reportSpeakers() {
+  const now = performance.now()
+  shedding.tick(now, defaults.speakers.reportMs)
+  if (!socket.connected) return
+  const report = speakers.report(now)
+  if (subscription.spoke(report.speaking)) resubscribe()
+  post({ on: 'speakers', ...report })
 }
 
 scope.onmessage = (/** @type {MessageEvent} */ { data }) => onMessage(data)
 setInterval(reportStatistics, defaults.statisticsMs)
-setInterval(() => socket.connected && post({ on: 'speakers', ...speakers.report(performance.now()) }), defaults.speakers.reportMs)
+setInterval(reportSpeakers, defaults.speakers.reportMs)

@@ -1,15 +1,18 @@
-// Owns one sent audio track in the worker: blocks from the capture worklet → level → Opus → frames. Never touches a device or a socket.
+// Owns one sent audio track in the worker: blocks from the capture worklet → level → Opus, or samples as they are where no encoder
+// works → frames. Never touches a device or a socket.
 
 import { defaults } from '../defaults.js'
+import { hasAudioEncoder } from '../support.js'
 import { nowMs } from '../worker/clock.js'
 import { audioLevel } from './level.js'
+import { PCM_CONFIG, PcmEncoder } from './pcm.js'
 
 /**
  * @typedef {object} AudioSenderHandlers
  * @property {(frame: {capturedUs: number, level: number, payload: Uint8Array}) => void} onFrame
  * @property {(level: number) => void} onLevel
  * @property {(planes: Float32Array[]) => void} onBlock every block that is sent, as captured
- * @property {(error: unknown) => void} onError
+ * @property {() => void} onConfig `config` is another one from the next frame on
  */
 
 export class AudioSender {
@@ -18,14 +21,18 @@ export class AudioSender {
   #handlers
   /** @type {AudioEncoder | null} */
   #encoder = null
+  /** In place of an encoder that does not exist, or fails. @type {PcmEncoder | null} */
+  #pcm = hasAudioEncoder() ? null : new PcmEncoder()
   /** @type {Map<number, {capturedUs: number, level: number}>} blocks in the encoder, by timestamp */
   #pending = new Map()
   #samples = 0
+  /** Of the encoder in a row. */
+  #faults = 0
   #lastCapturedUs = 0
   /** When the next block begins if none is missing. */
   #nextMs = 0
   muted = false
-  counters = { blocks: 0, frames: 0, bytes: 0, dropped: 0 }
+  counters = { blocks: 0, frames: 0, bytes: 0, dropped: 0, encoderErrors: 0 }
 
   /** @param {MessagePort} port @param {typeof defaults.microphone | typeof defaults.screenAudio} settings @param {AudioSenderHandlers} handlers */
   constructor(port, settings, handlers) {
@@ -36,6 +43,10 @@ export class AudioSender {
   }
 
   get config() {
+    return this.#pcm ? PCM_CONFIG : this.#opusConfig
+  }
+
+  get #opusConfig() {
     return {
       codec: 'opus', sampleRate: defaults.sampleRate, numberOfChannels: this.#settings.channels, bitrate: this.#settings.bitrate,
     }
@@ -58,6 +69,10 @@ export class AudioSender {
     const level = audioLevel(planes[0], defaults.voiceThresholdDbov)
     this.#handlers.onLevel(level)
     this.#handlers.onBlock(planes)
+    if (this.#pcm) {
+      this.#emit({ capturedUs, level }, this.#pcm.encode(planes))
+      return
+    }
     const encoder = this.#encoder ?? this.#createEncoder()
     if (encoder.encodeQueueSize > defaults.audioEncoderQueue) {
       this.counters.dropped++
@@ -73,6 +88,8 @@ export class AudioSender {
     this.#pending.set(timestamp, { capturedUs, level })
     try {
       encoder.encode(data)
+    } catch {
+      this.#failed(encoder)
     } finally {
       data.close()
     }
@@ -95,18 +112,26 @@ export class AudioSender {
   #createEncoder() {
     const encoder = new AudioEncoder({
       output: (chunk) => this.#onChunk(chunk),
-      error: (error) => {
-        this.#encoder = null
-        this.#pending.clear()
-        this.#handlers.onError(error)
-      },
+      error: () => this.#failed(encoder),
     })
+    this.#encoder = encoder
     encoder.configure(/** @type {AudioEncoderConfig} */ ({
-      ...this.config,
+      ...this.#opusConfig,
       opus: { frameDuration: this.#settings.blockMs * 1000, application: this.#settings.application },
     }))
-    this.#encoder = encoder
     return encoder
+  }
+
+  /** A new encoder may do; sound must go on in any case. @param {AudioEncoder} encoder */
+  #failed(encoder) {
+    if (encoder !== this.#encoder) return
+    if (encoder.state !== 'closed') encoder.close()
+    this.#encoder = null
+    this.#pending.clear()
+    this.counters.encoderErrors++
+    if (++this.#faults < defaults.audioEncoderFaults) return
+    this.#pcm = new PcmEncoder()
+    this.#handlers.onConfig()
   }
 
   /** @param {EncodedAudioChunk} chunk */
@@ -116,8 +141,14 @@ export class AudioSender {
     const meta = key === undefined ? undefined : this.#pending.get(key)
     if (key === undefined || !meta) return
     this.#pending.delete(key)
+    this.#faults = 0
     const payload = new Uint8Array(chunk.byteLength)
     chunk.copyTo(payload)
+    this.#emit(meta, payload)
+  }
+
+  /** @param {{capturedUs: number, level: number}} meta @param {Uint8Array} payload */
+  #emit(meta, payload) {
     this.counters.frames++
     this.counters.bytes += payload.length
     this.#handlers.onFrame({ ...meta, payload })

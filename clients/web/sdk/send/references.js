@@ -14,6 +14,11 @@ export class References {
     this.#layers = temporalLayers(scalabilityMode)
   }
 
+  /** Whether nothing needs a frame of this layer. @param {number} [temporalLayer] */
+  isTop(temporalLayer) {
+    return this.#layers > 1 && temporalLayer === this.#layers - 1
+  }
+
   /**
    * @param {boolean} keyframe
    * @param {number} [temporalLayer] as the encoder said, if it did
@@ -35,6 +40,6 @@ export class References {
     const needed = Math.max(...below)
     this.#newest[temporalLayer] = sequence
     const ref = sequence - needed
-    return { keyframe, ref, discardable: temporalLayer > 0 && temporalLayer === this.#layers - 1, temporal: temporalLayer }
+    return { keyframe, ref, discardable: this.isTop(temporalLayer), temporal: temporalLayer }
   }
 }

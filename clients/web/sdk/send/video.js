@@ -1,8 +1,11 @@
-// Owns one sent video track in the worker: frames → VP8 → codec frames with their references; paces and repeats a screen; decides on
-// keyframes. Skips a frame only before encoding, so that the chain of references stays whole. Never touches a device or a socket.
+// Owns one sent video track in the worker: frames → encoder → codec frames with their references; paces and repeats a screen; decides on
+// keyframes. Skips a frame before encoding, or afterwards one that nothing needs, so that the chain of references stays whole.
+// Encodes nothing while nobody wants the track. Never touches a device or a socket.
 
 import { defaults } from '../defaults.js'
+import { encodableCodecs } from '../support.js'
 import { nowMs } from '../worker/clock.js'
+import { FLOOR } from './codecs.js'
 import { References } from './references.js'
 
 /**
@@ -33,16 +36,20 @@ const sameColors = (/** @type {unknown} */ a, /** @type {unknown} */ b) => JSON.
 export class VideoSender {
   #settings
   #handlers
+  #choice
   #paced
   /** @type {ReadableStreamDefaultReader<VideoFrame> | null} */
   #reader = null
   /** @type {VideoEncoder | null} */
   #encoder = null
   #references = new References()
-  /** @type {Map<number, {version: number, capturedUs: number}>} frames in the encoder, by timestamp */
+  /** @type {Map<number, {version: number, capturedUs: number, atMs: number}>} frames in the encoder, by timestamp */
   #pending = new Map()
   #version
+  #codec = ''
   #size = { width: 0, height: 0 }
+  /** What #size would be if size were not shed. */
+  #fullSize = { width: 0, height: 0 }
   /** Of the frames that go in; what comes out may differ. @type {Record<string, any> | null} */
   #colors = null
   #announced = false
@@ -52,7 +59,7 @@ export class VideoSender {
   #awaitKeyframe = true
   #baseUs = 0
   #lastCapturedUs = 0
-  /** @type {VideoFrame | null} newest frame of a paced source */
+  /** @type {VideoFrame | null} newest frame of a paced source, or of one that nobody wants */
   #held = null
   #heldIsNew = false
   #encodedAt = 0
@@ -60,20 +67,36 @@ export class VideoSender {
   #pace
   #closed = false
   #rateShare = 1
+  #limits = { divisor: 1, small: false, thin: false }
+  #turn = 0
+  #wanted = true
   #layered
+  #probed = false
   #failedAt = -Infinity
+  #faults = 0
+  #retryMs = 0
+  /** Whether the last frame was one that only the graphics card can read, and the canvas such are copied through once that has failed. */
+  #opaque = false
+  /** @type {OffscreenCanvas | null} */
+  #copies = null
+  #chunkAtMs = 0
   /** @type {Record<string, any> | null} what was announced last */
   config = null
-  counters = { captured: 0, frames: 0, keyframes: 0, bytes: 0, skippedUplink: 0, skippedEncoder: 0, skippedOffline: 0 }
+  counters = {
+    captured: 0, frames: 0, keyframes: 0, bytes: 0, busyMs: 0, skippedUplink: 0, skippedEncoder: 0, skippedOffline: 0, skippedShed: 0,
+    thinned: 0, unwanted: 0, pauses: 0, brokenFrames: 0, encoderErrors: 0,
+  }
 
   /**
    * @param {VideoSettings} settings
    * @param {number} version config versions go on over a stop and a new start
+   * @param {import('./codecs.js').CodecChoice} choice
    * @param {VideoSenderHandlers} handlers
    */
-  constructor(settings, version, handlers) {
+  constructor(settings, version, choice, handlers) {
     this.#settings = settings
     this.#version = version
+    this.#choice = choice
     this.#handlers = handlers
     this.#paced = 'repeatMs' in settings
     this.#layered = settings.scalabilityMode !== 'L1T1'
@@ -106,17 +129,51 @@ export class VideoSender {
   /** Takes a frame and closes it. @param {VideoFrame} frame */
   push(frame) {
     this.counters.captured++
-    if (this.#closed || !this.#paced) {
+    if (this.#closed) frame.close()
+    else if (!frame.displayWidth) {
+      // Closed, or never filled: devices hand out such frames when they come and go.
+      this.counters.brokenFrames++
+      frame.close()
+    } else if (this.#paced || this.#isIdle) {
+      if (this.#isIdle) this.counters.unwanted++
+      this.#held?.close()
+      this.#held = frame
+      this.#heldIsNew = true
+    } else {
+      this.#dropHeld()
       try {
-        this.#encode(frame)
+        if (!this.#isShed()) this.#encode(frame)
       } finally {
         frame.close()
       }
+    }
+  }
+
+  /** @param {number} subscribers who want the track @param {string[]} decode the codecs that all of them decode, beyond the mandatory */
+  demand(subscribers, decode) {
+    const was = this.#wanted
+    this.#wanted = subscribers > 0
+    if (!this.#wanted) {
+      if (was && this.#isIdle) this.counters.pauses++
       return
     }
-    this.#held?.close()
-    this.#held = frame
-    this.#heldIsNew = true
+    this.#choice.setDecodable(decode)
+    // A static screen waits for no new frame.
+    const other = this.#codec !== '' && this.#choice.choose(nowMs()) !== this.#codec
+    if (was && !other) return
+    this.#keyframeWanted = true
+    // The newest frame from while nobody was there: the next one may be long in coming.
+    if (this.#held) this.#heldIsNew = !this.#encode(this.#held)
+    if (!this.#paced) this.#dropHeld()
+  }
+
+  get hasCheaperCodec() {
+    return this.#choice.codec !== FLOOR
+  }
+
+  /** The codec in use is too slow here; the next frame has another. */
+  codecTooSlow() {
+    this.#choice.failed()
   }
 
   /** Somebody cannot decode: a keyframe follows, at once or as soon as the last one is long enough ago. */
@@ -127,13 +184,19 @@ export class VideoSender {
   /** Share of the usual bitrate that may be used from now on. @param {number} share */
   setRateShare(share) {
     this.#rateShare = share
-    if (!this.#encoder || this.#encoder.state !== 'configured') return
-    // The same picture at another rate: no keyframe, no new version.
-    this.#encoder.configure(this.#encoderConfig())
+    this.#reconfigure()
   }
 
-  /** After a reconnect: nothing is sent until a keyframe is. */
+  /** What is given up from now on. @param {{divisor: number, small: boolean, thin: boolean}} limits */
+  setLimits({ divisor, small, thin }) {
+    if (divisor === this.#limits.divisor && small === this.#limits.small && thin === this.#limits.thin) return
+    this.#limits = { divisor, small, thin }
+    this.#reconfigure()
+  }
+
+  /** After a reconnect: nothing is sent until a keyframe is, and who wants it is not known. */
   restart() {
+    this.#wanted = true
     this.#keyframeWanted = true
     this.#awaitKeyframe = true
   }
@@ -141,17 +204,39 @@ export class VideoSender {
   close() {
     this.#closed = true
     clearInterval(this.#pace)
-    this.#held?.close()
-    this.#held = null
+    this.#dropHeld()
     if (this.#encoder && this.#encoder.state !== 'closed') this.#encoder.close()
     this.#encoder = null
     this.#pending.clear()
   }
 
+  /** Nobody wants the track. It is announced all the same, with its first frame. */
+  get #isIdle() {
+    return !this.#wanted && this.config !== null
+  }
+
+  /** The same picture at another rate: no keyframe, no new version. */
+  #reconfigure() {
+    if (this.#encoder?.state === 'configured') this.#encoder.configure(this.#encoderConfig())
+  }
+
+  #dropHeld() {
+    this.#held?.close()
+    this.#held = null
+  }
+
+  /** Whether this frame goes unencoded for the sake of those that do not. */
+  #isShed() {
+    if (++this.#turn % this.#limits.divisor === 0) return false
+    this.counters.skippedShed++
+    return true
+  }
+
   #onPace() {
-    if (!this.#held) return
+    if (!this.#held || this.#isIdle) return
     const repeat = 'repeatMs' in this.#settings && nowMs() - this.#encodedAt >= this.#settings.repeatMs
     if (!this.#heldIsNew && !repeat && !this.#keyframeDue(nowMs())) return
+    if (this.#isShed()) return
     this.#heldIsNew = !this.#encode(this.#held) && this.#heldIsNew
   }
 
@@ -164,7 +249,8 @@ export class VideoSender {
 
   /** @param {VideoFrame} frame stays the caller's @returns {boolean} whether it went into the encoder */
   #encode(frame) {
-    if (this.#closed || nowMs() - this.#failedAt < defaults.encoderRetryMs) return false
+    const now = nowMs()
+    if (this.#closed || now - this.#failedAt < this.#retryMs) return false
     const verdict = this.#handlers.mayEncode()
     if (verdict === 'offline') {
       this.counters.skippedOffline++
@@ -174,11 +260,20 @@ export class VideoSender {
       this.counters.skippedUplink++
       return false
     }
-    const size = fitSize(frame.displayWidth, frame.displayHeight, this.#settings.maxSide)
+    const { maxSide, smallSide } = this.#settings
+    const size = fitSize(frame.displayWidth, frame.displayHeight, this.#limits.small ? smallSide : maxSide)
     const colors = plainColors(frame.colorSpace)
-    if (!this.#encoder || size.width !== this.#size.width || size.height !== this.#size.height || !sameColors(colors, this.#colors)) {
+    const codec = this.#choice.choose(now)
+    if (
+      !this.#encoder || codec !== this.#codec || size.width !== this.#size.width || size.height !== this.#size.height ||
+      !sameColors(colors, this.#colors)
+    ) {
       this.#colors = colors
-      if (!this.#configure(size)) return false
+      this.#codec = codec
+      this.#size = size
+      this.#fullSize = fitSize(frame.displayWidth, frame.displayHeight, maxSide)
+      this.#probe()
+      if (!this.#configure()) return false
     }
     const encoder = this.#encoder
     if (!encoder) return false
@@ -186,19 +281,18 @@ export class VideoSender {
       this.counters.skippedEncoder++
       return false
     }
-    const now = nowMs()
     const capturedUs = Math.max(this.#lastCapturedUs + 1, Math.round(now * 1000))
-    this.#lastCapturedUs = capturedUs
     if (!this.#baseUs) this.#baseUs = capturedUs
+    const stamped = this.#stamp(frame, capturedUs - this.#baseUs)
+    if (!stamped) return false
+    this.#lastCapturedUs = capturedUs
     const keyFrame = this.#keyframeDue(now)
     if (keyFrame) {
       this.#keyframeWanted = false
       this.#keyframeRequested = false
       this.#keyframeAt = now
     }
-    // Sources count from different zeros: every frame gets this side's own time.
-    const stamped = new VideoFrame(frame, { timestamp: capturedUs - this.#baseUs })
-    this.#pending.set(stamped.timestamp, { version: this.#version, capturedUs })
+    this.#pending.set(stamped.timestamp, { version: this.#version, capturedUs, atMs: now })
     try {
       encoder.encode(stamped, { keyFrame })
     } catch (error) {
@@ -211,13 +305,38 @@ export class VideoSender {
     return true
   }
 
-  /** @param {{width: number, height: number}} size @returns {boolean} */
-  #configure(size) {
-    const encoder = this.#encoder ?? this.#createEncoder()
-    this.#size = size
-    const config = this.#encoderConfig()
+  /**
+   * Sources count from different zeros: every frame gets this side's own time.
+   * @param {VideoFrame} frame @param {number} timestamp @returns {VideoFrame | null} null: it cannot be read
+   */
+  #stamp(frame, timestamp) {
+    this.#opaque = frame.format === null
     try {
-      encoder.configure(config)
+      if (!this.#opaque || !this.#copies) return new VideoFrame(frame, { timestamp })
+      this.#copies.width = frame.displayWidth
+      this.#copies.height = frame.displayHeight
+      this.#copies.getContext('2d')?.drawImage(frame, 0, 0)
+      return new VideoFrame(this.#copies, { timestamp })
+    } catch {
+      this.counters.brokenFrames++
+      return null
+    }
+  }
+
+  /** Asks once, now that the picture is known, which of the preferred codecs this browser encodes it with. */
+  #probe() {
+    const { candidates } = this.#choice
+    if (this.#probed || candidates.length === 0) return
+    this.#probed = true
+    const configs = Object.fromEntries(candidates.map((codec) => [codec, this.#encoderConfig(codec)]))
+    void encodableCodecs(configs).then((codecs) => this.#choice.setEncodable(codecs))
+  }
+
+  /** @returns {boolean} */
+  #configure() {
+    const encoder = this.#encoder ?? this.#createEncoder()
+    try {
+      encoder.configure(this.#encoderConfig())
     } catch (error) {
       this.#onEncoderError(encoder, error)
       return false
@@ -230,13 +349,13 @@ export class VideoSender {
 
   /** The encoder tells the colours of what it made with the first chunk, so the config waits for that one. @param {any} [metadata] */
   #announce(metadata) {
-    const { codec, framerate, scalabilityMode } = this.#encoderConfig()
+    const { codec, scalabilityMode } = this.#encoderConfig()
     const colorSpace = plainColors(metadata?.decoderConfig?.colorSpace) ?? this.#colors
     this.#announced = true
     // Only now: frames of the config before this one may have been in the encoder until here.
     this.#references = new References(scalabilityMode)
     this.config = {
-      codec, codedWidth: this.#size.width, codedHeight: this.#size.height, framerate, bitrate: this.#fullBitrate(),
+      codec, codedWidth: this.#size.width, codedHeight: this.#size.height, framerate: this.#settings.framerate, bitrate: this.#fullBitrate(),
       ...(scalabilityMode && { scalabilityMode }), ...(colorSpace && { colorSpace }),
     }
     this.#handlers.onConfig(this.config, this.#version)
@@ -244,16 +363,20 @@ export class VideoSender {
 
   /** A larger picture than usual gets the bits in proportion, a smaller one no fewer than half. */
   #fullBitrate() {
-    const share = (this.#size.width * this.#size.height) / (this.#settings.width * this.#settings.height)
+    const share = (this.#fullSize.width * this.#fullSize.height) / (this.#settings.width * this.#settings.height)
     return Math.round(this.#settings.bitrate * Math.min(2, Math.max(0.5, share)))
   }
 
   /** @returns {VideoEncoderConfig} */
-  #encoderConfig() {
-    const { codec, framerate, scalabilityMode } = this.#settings
+  #encoderConfig(codec = this.#codec) {
+    const { framerate, scalabilityMode } = this.#settings
+    const share = Math.min(this.#rateShare, this.#limits.small ? 0.5 : 1)
     return {
-      codec, ...this.#size, bitrate: Math.round(this.#fullBitrate() * this.#rateShare), framerate, latencyMode: 'realtime',
+      codec: defaults.codecs.strings[codec], ...this.#size, bitrate: Math.round(this.#fullBitrate() * share),
+      framerate: framerate / this.#limits.divisor, latencyMode: 'realtime',
       contentHint: this.#paced ? 'text' : 'motion', ...(this.#layered && { scalabilityMode }),
+      // Without a description, which late joiners would need; and only where it costs the machine nothing.
+      ...(codec === 'h264' && { avc: { format: 'annexb' }, hardwareAcceleration: 'prefer-hardware' }),
     }
   }
 
@@ -272,13 +395,22 @@ export class VideoSender {
     if (encoder.state !== 'closed') encoder.close()
     this.#encoder = null
     this.#pending.clear()
-    this.#failedAt = nowMs()
+    this.counters.encoderErrors++
+    if (this.#opaque && !this.#copies) {
+      this.#copies = new OffscreenCanvas(1, 1)
+      return
+    }
+    if (this.#choice.failed()) return
     if (this.#layered && this.counters.frames === 0) {
       // This browser encodes without temporal layers only; that is no reason to go without a picture.
       this.#layered = false
       return
     }
-    this.#handlers.onError(error)
+    const now = nowMs()
+    if (now - this.#failedAt > defaults.encoderFaultMemoryMs) this.#faults = 0
+    this.#failedAt = now
+    this.#retryMs = Math.min(defaults.encoderRetryMaxMs, defaults.encoderRetryMs * 2 ** this.#faults++)
+    if (this.#faults === 1) this.#handlers.onError(error)
   }
 
   /** @param {EncodedVideoChunk} chunk @param {any} [metadata] */
@@ -287,15 +419,29 @@ export class VideoSender {
     if (!meta) return
     // The encoder may drop frames by itself; what is older than this one will not come.
     for (const timestamp of this.#pending.keys()) if (timestamp <= chunk.timestamp) this.#pending.delete(timestamp)
+    const now = nowMs()
+    this.counters.busyMs += now - Math.max(meta.atMs, this.#chunkAtMs)
+    this.#chunkAtMs = now
     const keyframe = chunk.type === 'key'
-    if (this.#awaitKeyframe && !keyframe) return
+    const isFirst = !this.#announced && meta.version === this.#version
+    if (!keyframe && (this.#awaitKeyframe || isFirst)) {
+      // Nobody could begin with it.
+      this.#keyframeWanted ||= isFirst
+      return
+    }
     this.#awaitKeyframe = false
-    if (!this.#announced && meta.version === this.#version) this.#announce(metadata)
+    if (isFirst) this.#announce(metadata)
+    const temporal = metadata?.svc?.temporalLayerId
+    if (this.#limits.thin && !keyframe && this.#references.isTop(temporal)) {
+      this.counters.thinned++
+      return
+    }
     const payload = new Uint8Array(chunk.byteLength)
     chunk.copyTo(payload)
     this.counters.frames++
     if (keyframe) this.counters.keyframes++
     this.counters.bytes += payload.length
-    this.#handlers.onFrame({ ...meta, ...this.#references.next(keyframe, metadata?.svc?.temporalLayerId), payload })
+    const { version, capturedUs } = meta
+    this.#handlers.onFrame({ version, capturedUs, ...this.#references.next(keyframe, temporal), payload })
   }
 }

@@ -1,15 +1,20 @@
-// Owns the local tracks in the worker: their numbers, sequence numbers and announcements, and the guard of the uplink.
-// Never opens a device; senders encode, the socket sends.
+// Owns the local tracks in the worker: their numbers, sequence numbers and announcements, what is asked of them, and the guard of the
+// uplink. Never opens a device; senders encode, the socket sends. What one receiver lacks reaches it only as DEMAND.
 
 import { defaults } from '../defaults.js'
 import { AudioSender } from '../send/audio.js'
+import { CodecChoice, preferredCodecs } from '../send/codecs.js'
 import { VideoRate } from '../send/rate.js'
+import { isEncoderSlow } from '../send/shed.js'
 import { Uplink } from '../send/uplink.js'
 import { VideoSender } from '../send/video.js'
 import { PcmBlocks, Resampler } from '../v1/pcm.js'
 import { FrameType, LEVEL_NONE } from '../wire.js'
 
-/** @typedef {import('./messages.js').Source} Source */
+/**
+ * @typedef {import('./messages.js').Source} Source
+ * @typedef {import('./messages.js').Interruption} Interruption
+ */
 
 /** A source keeps its number for the life of the page, so sequence numbers go on over a stop and a new start. @type {Record<Source, number>} */
 const TRACK_NUMBERS = { microphone: 0, camera: 1, screen: 2, screenAudio: 3 }
@@ -19,11 +24,22 @@ const TRACK_NUMBERS = { microphone: 0, camera: 1, screen: 2, screenAudio: 3 }
  * @property {Source} source
  * @property {AudioSender | VideoSender} sender
  * @property {boolean} muted
+ * @property {Interruption | null} interrupted as the page says
+ * @property {Interruption | null} stalled why nothing of it gets out, if so
+ * @property {number} stalledWindows in a row without anything
+ * @property {number} slowWindows in a row in which its encoder was too slow
+ * @property {Record<string, number>} last counters at the end of the window before
  */
+
+/** @param {Source} source @param {AudioSender | VideoSender} sender @returns {LocalTrack} */
+const createTrack = (source, sender) => ({
+  source, sender, muted: false, interrupted: null, stalled: null, stalledWindows: 0, slowWindows: 0, last: { ...sender.counters },
+})
 
 export class Publisher {
   #socket
   #onLevel
+  #onStalled
   #onError
   /** @type {Map<Source, LocalTrack>} */
   #tracks = new Map()
@@ -31,21 +47,35 @@ export class Publisher {
   #versions = [0, 0, 0, 0]
   #uplink = new Uplink()
   #rate = new VideoRate()
+  #limits = { divisor: 1, small: false, thin: false }
+  /** @type {string[]} */
+  #videoCodecs = []
+  /** What has failed with a codec stays known for as long as the page. @type {Map<Source, CodecChoice>} */
+  #choices = new Map()
   #skipped = false
   #v1Present = false
   #v1Resampler = new Resampler(defaults.sampleRate, defaults.v1.sampleRate)
   #v1Blocks = new PcmBlocks(defaults.v1.blockFrames)
-  counters = { mediaBytes: 0, v1Blocks: 0, keyframeRequests: 0 }
+  counters = { mediaBytes: 0, v1Blocks: 0, keyframeRequests: 0, demands: 0 }
 
   /**
    * @param {import('./socket.js').Socket} socket
-   * @param {(level: number) => void} onLevel of the microphone
-   * @param {(error: unknown) => void} onError
+   * @param {object} handlers
+   * @param {(level: number) => void} handlers.onLevel of the microphone
+   * @param {(source: Source, reason: 'bandwidth' | 'overload' | null) => void} handlers.onStalled
+   * @param {(error: unknown) => void} handlers.onError
    */
-  constructor(socket, onLevel, onError) {
+  constructor(socket, { onLevel, onStalled, onError }) {
     this.#socket = socket
     this.#onLevel = onLevel
+    this.#onStalled = onStalled
     this.#onError = onError
+  }
+
+  /** @param {string[]} codecs for video, best first; none: this side decides */
+  setVideoCodecs(codecs) {
+    this.#videoCodecs = codecs
+    this.#choices.clear()
   }
 
   /** @param {Source} source @param {MessagePort} port */
@@ -59,9 +89,12 @@ export class Publisher {
       }),
       onLevel: (level) => microphone && this.#onLevel(level),
       onBlock: (planes) => microphone && this.#sendV1(planes[0]),
-      onError: this.#onError,
+      onConfig: () => {
+        this.#versions[number] = (this.#versions[number] + 1) & 255
+        this.#announce(source)
+      },
     })
-    this.#tracks.set(source, { source, sender, muted: false })
+    this.#tracks.set(source, createTrack(source, sender))
     this.#announce(source)
   }
 
@@ -101,9 +134,19 @@ export class Publisher {
     this.#announce(source)
   }
 
+  /** @param {Source} source @param {Interruption | null} reason why the page has nothing of it to send */
+  interrupt(source, reason) {
+    const track = this.#tracks.get(source)
+    if (!track || track.interrupted === reason) return
+    track.interrupted = reason
+    this.#announce(source)
+  }
+
   /** The connection is new, resumed or not: everything is said again, and pictures begin with a keyframe. */
   restart() {
     this.#uplink.reset()
+    // An edge that does not say what the others decode leaves what everybody does.
+    if (!this.#socket.edgeFeatures.has('demand')) for (const choice of this.#choices.values()) choice.setDecodable([])
     for (const { source, sender } of this.#tracks.values()) {
       this.#announce(source)
       if (sender instanceof VideoSender) sender.restart()
@@ -113,9 +156,50 @@ export class Publisher {
   /** @param {number} number @returns {void} */
   keyframeRequested(number) {
     this.counters.keyframeRequests++
-    for (const { source, sender } of this.#tracks.values()) {
-      if (TRACK_NUMBERS[source] === number && sender instanceof VideoSender) sender.requestKeyframe()
+    this.#video(number)?.requestKeyframe()
+  }
+
+  /** @param {{track: number, subscribers: number, decode: string[]}} demand */
+  demanded({ track, subscribers, decode }) {
+    this.counters.demands++
+    this.#video(track)?.demand(subscribers, decode)
+  }
+
+  /** What pictures have to give up. @param {import('../send/shed.js').Limits} limits */
+  setLimits({ divisor, small, thin }) {
+    this.#limits = { divisor, small, thin }
+    for (const { sender } of this.#tracks.values()) if (sender instanceof VideoSender) sender.setLimits(this.#limits)
+  }
+
+  /** What is given up for lack of bits. */
+  get bandwidthRungs() {
+    return this.#rate.taken
+  }
+
+  /**
+   * Ends a window of so many ms: looks at what the encoders did in it, and changes a codec that is too slow.
+   * @param {number} windowMs
+   * @returns {{busyShare: number, skippedShare: number}} of the encoders that have nothing cheaper
+   */
+  window(windowMs) {
+    const worst = { busyShare: 0, skippedShare: 0 }
+    for (const track of this.#tracks.values()) {
+      const { sender, last } = track
+      if (!(sender instanceof VideoSender)) continue
+      const since = (/** @type {keyof typeof sender.counters} */ name) => sender.counters[name] - last[name]
+      const skipped = since('skippedEncoder')
+      const load = { busyShare: since('busyMs') / windowMs, skippedShare: skipped / Math.max(1, skipped + since('frames')) }
+      this.#noteStall(track, since('frames') > 0 ? null : skipped > 0 ? 'overload' : since('skippedUplink') > 0 ? 'bandwidth' : null)
+      track.last = { ...sender.counters }
+      track.slowWindows = isEncoderSlow(load) ? track.slowWindows + 1 : 0
+      if (sender.hasCheaperCodec) {
+        if (track.slowWindows >= defaults.shed.troubleWindows) sender.codecTooSlow()
+        continue
+      }
+      worst.busyShare = Math.max(worst.busyShare, load.busyShare)
+      worst.skippedShare = Math.max(worst.skippedShare, load.skippedShare)
     }
+    return worst
   }
 
   /** @param {any} ack */
@@ -142,14 +226,38 @@ export class Publisher {
     return {
       ...this.counters, unackedBytes: this.#uplink.unackedBytes, uplinkDelayMs: this.#uplink.delayMs, ackedBitsPerSecond: this.#uplink.bitsPerSecond,
       videoRateShare: this.#rate.share,
-      tracks: [...this.#tracks.values()].map(({ source, sender, muted }) => ({ source, muted, ...sender.counters, config: sender.config })),
+      tracks: [...this.#tracks.values()].map(({ source, sender, muted }) => ({
+        source, muted, ...sender.counters, ...(sender instanceof VideoSender && this.#choices.get(source)?.counters), config: sender.config,
+      })),
     }
+  }
+
+  /** @param {number} number @returns {VideoSender | undefined} */
+  #video(number) {
+    for (const { source, sender } of this.#tracks.values()) {
+      if (TRACK_NUMBERS[source] === number && sender instanceof VideoSender) return sender
+    }
+    return undefined
+  }
+
+  /** Tells the others why they see nothing new, once that has lasted. @param {LocalTrack} track @param {'bandwidth' | 'overload' | null} reason */
+  #noteStall(track, reason) {
+    track.stalledWindows = reason ? track.stalledWindows + 1 : 0
+    const stalled = track.stalledWindows >= defaults.shed.troubleWindows ? reason : null
+    if (stalled === track.stalled) return
+    track.stalled = stalled
+    this.#onStalled(track.source, stalled)
+    this.#announce(track.source)
   }
 
   /** @param {Source} source @returns {LocalTrack} */
   #createVideo(source) {
     const number = TRACK_NUMBERS[source]
-    const sender = new VideoSender(source === 'screen' ? defaults.screen : defaults.camera, this.#versions[number], {
+    const kind = source === 'screen' ? 'screen' : 'camera'
+    const choice = this.#choices.get(source) ?? new CodecChoice(preferredCodecs(kind, navigator.hardwareConcurrency, this.#videoCodecs))
+    choice.reset()
+    this.#choices.set(source, choice)
+    const sender = new VideoSender(defaults[kind], this.#versions[number], choice, {
       mayEncode: () => {
         if (!this.#socket.connected) return 'offline'
         if (this.#uplink.hasRoom(performance.now(), this.#socket.rttMs)) return 'send'
@@ -161,7 +269,8 @@ export class Publisher {
       onError: this.#onError,
     })
     sender.setRateShare(this.#rate.share)
-    const track = { source, sender, muted: false }
+    sender.setLimits(this.#limits)
+    const track = createTrack(source, sender)
     this.#tracks.set(source, track)
     return track
   }
@@ -174,7 +283,8 @@ export class Publisher {
     if (!track || !config || !this.#socket.connected) return
     const number = TRACK_NUMBERS[source]
     const version = track.sender instanceof VideoSender ? track.sender.version : this.#versions[number]
-    this.#socket.sendControl(FrameType.TRACK_CONFIG, { track: number, source, version, muted: track.muted, config })
+    const interrupted = track.interrupted ?? track.stalled
+    this.#socket.sendControl(FrameType.TRACK_CONFIG, { track: number, source, version, muted: track.muted, ...(interrupted && { interrupted }), config })
   }
 
   /**

@@ -48,6 +48,12 @@ export class Subscriber {
     return false
   }
 
+  /** Announced video of others. */
+  get videoTracks() {
+    return [...this.#participants].flatMap(([participant, { tracks }]) =>
+      [...tracks.values()].filter(({ info }) => isVideo(info.source)).map(({ info: { track, source } }) => ({ participant, track, source })))
+  }
+
   /** The whole room, after a join or a resume. @param {ParticipantInfo[]} participants */
   reset(participants) {
     const present = new Set(participants.map(({ id }) => id))
