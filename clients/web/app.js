@@ -7,16 +7,19 @@
 import { Room, isSupported } from './sdk/pulse.js'
 import { showCall } from './ui/call.js'
 import { sentenceOf } from './ui/dom.js'
+import { isDeviceError } from './ui/faults.js'
 import { showLobby } from './ui/lobby.js'
 import { loadPreferences } from './ui/preferences.js'
 import { isRoomName, linkTo, putRoomInLocation, randomRoom, roomOfLocation } from './ui/roomlink.js'
 import { showNotice } from './ui/screens.js'
+import { applyTheme } from './ui/theme.js'
 import { clearToasts, toastError } from './ui/toast.js'
 
 /** @typedef {import('./ui/lobby.js').JoinChoice} JoinChoice */
 
 const root = /** @type {HTMLElement} */ (document.getElementById('app'))
 const preferences = loadPreferences()
+applyTheme(preferences.theme)
 /** @type {{close: () => void} | null} */
 let screen = null
 /** The call that is going on, if any. @type {Room | null} */
@@ -45,7 +48,8 @@ function newRoom() {
  * @param {JoinChoice} choice
  */
 async function join(roomName, choice) {
-  const room = new Room({ audioOnly: choice.audioOnly })
+  const { receive } = preferences
+  const room = new Room({ audioOnly: choice.audioOnly, ...(!choice.audioOnly && (receive === 'high' || receive === 'low') ? { receiveQuality: receive } : {}) })
   current = room
   Object.assign(window, { pulseRoom: room })
   room.addEventListener('connectionStateChanged', (event) => {
@@ -56,31 +60,42 @@ async function join(roomName, choice) {
   })
   // Asked for within the press of "Join", or the browser would hold back the sound.
   const connected = room.connect({ room: roomName, name: choice.name })
-  show(() => showCall(root, { room, roomName, link: linkTo(roomName), preferences, onLeave: () => leave(roomName, choice) }))
+  /** @type {ReturnType<typeof showCall> | null} */
+  let call = null
+  show(() => (call = showCall(root, { room, roomName, link: linkTo(roomName), preferences, onLeave: () => leave(roomName, choice) })))
   try {
     await connected
   } catch (error) {
     if (current === room) failed(roomName, choice, error)
     return
   }
-  if (current === room) await publish(room, choice)
+  if (current === room) await publish(room, choice, call)
 }
 
 /**
  * Turns on what was chosen in the lobby. What cannot be turned on is said, and the call goes on without.
  * @param {Room} room
  * @param {JoinChoice} choice
+ * @param {ReturnType<typeof showCall> | null} call
  */
-async function publish(room, { microphone, camera }) {
+async function publish(room, { microphone, camera }, call) {
   const { microphoneId, cameraId, speakerId } = preferences
-  const wanted = [
-    speakerId !== '' && room.setSpeaker(speakerId),
-    microphone && room.localParticipant.setMicrophoneEnabled(true, { deviceId: microphoneId || undefined }),
-    camera && room.localParticipant.setCameraEnabled(true, { deviceId: cameraId || undefined }),
-  ]
-  for (const result of await Promise.allSettled(wanted)) {
-    if (result.status === 'rejected' && current === room) toastError(result.reason)
+  /** @type {Record<import('./ui/faults.js').DeviceSource, false | Promise<unknown>>} */
+  const wanted = {
+    speaker: speakerId !== '' && room.setSpeaker(speakerId),
+    microphone: microphone && room.localParticipant.setMicrophoneEnabled(true, { deviceId: microphoneId || undefined }),
+    camera: camera && room.localParticipant.setCameraEnabled(true, { deviceId: cameraId || undefined }),
+    screen: false,
   }
+  await Promise.all(Object.entries(wanted).map(async ([source, step]) => {
+    try {
+      await step
+    } catch (error) {
+      if (current !== room) return
+      if (isDeviceError(error)) call?.deviceFailed(/** @type {keyof typeof wanted} */ (source), /** @type {Error} */ (error))
+      else toastError(error)
+    }
+  }))
 }
 
 /** Ends the current call; its events no longer change the screen. */

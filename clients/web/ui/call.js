@@ -2,25 +2,37 @@
  * The call screen: header, banners, floor, side panel, controls. It shows the room and asks it for changes; joining and what comes
  * after the call belong to app.js.
  */
+import { announce, announceWho } from './announcer.js'
+import { createBanners } from './banners.js'
 import { createChat } from './chat.js'
 import { createControls } from './controls.js'
 import { el, listen, setAttribute, setText } from './dom.js'
 import { createFloor } from './floor.js'
+import { openHelp } from './help.js'
 import { icon, logo } from './icons.js'
 import { copyInvite } from './invite.js'
+import { qualityText } from './marks.js'
 import { createParticipants } from './participants.js'
+import { savePreferences } from './preferences.js'
 import { openSettings } from './settings.js'
 import { createStatistics } from './statistics.js'
-import { announce, toastError } from './toast.js'
+import { toastError } from './toast.js'
 
 /** @typedef {import('./tile.js').Room} Room */
 /** @typedef {import('./tile.js').Participant} Participant */
+/** @typedef {import('./tile.js').Track} Track */
 /** @typedef {import('./controls.js').PanelName} PanelName */
+/** @typedef {import('./devices.js').DeviceKind} DeviceKind */
+/** @typedef {import('./faults.js').DeviceSource} DeviceSource */
 
 const STATES = { connecting: 'Connecting…', connected: 'Connected', reconnecting: 'Reconnecting…', disconnected: 'Not connected', failed: 'Connection failed' }
 const PANELS = { chat: 'Chat', participants: 'Participants', statistics: 'Statistics' }
 // Below this the panel covers the call, as a sheet; app.css has the same number.
 const SHEET_QUERY = '(max-width: 759px)'
+const CHANGES = [
+  'participantUpdated', 'trackPublished', 'trackUnpublished', 'trackMuted', 'trackUnmuted', 'trackSubscribed', 'trackUnsubscribed',
+  'trackSubscriptionFailed', 'trackInterrupted', 'localTrackPublished', 'connectionQualityChanged',
+]
 
 /**
  * @param {HTMLElement} root
@@ -30,7 +42,7 @@ const SHEET_QUERY = '(max-width: 759px)'
  * @param {string} options.link
  * @param {import('./preferences.js').Preferences} options.preferences
  * @param {() => void} options.onLeave
- * @returns {{close: () => void}}
+ * @returns {{close: () => void, deviceFailed: (source: DeviceSource, error: Error) => void}}
  */
 export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   const closed = new AbortController()
@@ -39,24 +51,24 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   let openPanel = null
   let unread = 0
   let scheduled = false
+  let handsKnown = 0
+  /** What a person was before the last change, for what is said about it. @type {WeakMap<Participant, {away: boolean, hand: boolean}>} */
+  const known = new WeakMap()
 
   const chat = createChat({ room, onUnread: showUnread, signal })
   const participants = createParticipants(room)
   const statistics = createStatistics(room, signal)
-  const floor = createFloor(room, link, signal)
+  const floor = createFloor({ room, link, view: viewOf, signal })
+  const banners = createBanners(remedy)
+  banners.showVideo.addEventListener('click', () => receive(preferences.receive === 'low' || preferences.receive === 'high' ? preferences.receive : 'auto'))
   const controls = createControls({
-    room,
-    preferences,
-    onPanel: togglePanel,
-    onMore: () => openSettings({ room, preferences, onAudioOnly: setAudioOnly, onStatistics: () => togglePanel('statistics'), signal }),
-    onLeave,
-    signal,
+    room, preferences, onPanel: togglePanel, onMore: () => settings(), onHelp: () => openHelp(preferences.shortcuts), onDeviceError: deviceFailed, onLeave, signal,
   })
 
   const state = el('span', { class: 'state', 'data-testid': 'connection-state', role: 'status' }, el('span', { class: 'state-dot', 'aria-hidden': 'true' }), el('span', { class: 'state-text' }))
   const stateText = /** @type {HTMLElement} */ (state.lastElementChild)
   const count = el('span', { 'data-testid': 'participant-count' })
-  const countButton = el('button', { type: 'button', class: 'header-button', onclick: () => togglePanel('participants') }, icon('participants'), count)
+  const countButton = el('button', { type: 'button', class: 'header-button', 'data-testid': 'header-participants', onclick: () => togglePanel('participants') }, icon('participants'), count)
   const header = el(
     'header',
     { class: 'call-header' },
@@ -66,35 +78,11 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     el('button', { type: 'button', class: 'header-button', 'data-testid': 'invite', 'aria-label': 'Invite: copy the link', onclick: () => void copyInvite(link) }, icon('invite'), el('span', {}, 'Invite')),
   )
 
-  const reconnecting = el('div', { class: 'banner banner-warning', role: 'alert', hidden: true }, el('span', { class: 'spinner', 'aria-hidden': 'true' }), 'Connection lost. Reconnecting…')
-  const sharing = el(
-    'div',
-    { class: 'banner', role: 'status', hidden: true },
-    icon('share'),
-    'You are sharing your screen.',
-    el('button', { type: 'button', class: 'link-button', onclick: () => void room.localParticipant.setScreenShareEnabled(false).catch(toastError) }, 'Stop sharing'),
-  )
-  const silent = el(
-    'div',
-    { class: 'banner banner-warning', role: 'alert', hidden: true },
-    icon('speaker'),
-    'Your browser holds back the sound.',
-    el('button', { type: 'button', class: 'button button-primary', 'data-testid': 'start-audio', onclick: () => void room.startAudio().catch(toastError) }, 'Click to hear'),
-  )
-  const audioOnly = el(
-    'div',
-    { class: 'banner', role: 'status', hidden: true },
-    icon('headphones'),
-    'Audio only: no video is received.',
-    el('button', { type: 'button', class: 'link-button', onclick: () => setAudioOnly(false) }, 'Show video'),
-  )
-  const banners = el('div', { class: 'banners' }, reconnecting, silent, audioOnly, sharing)
-
   const panelTitle = el('h2', { id: 'panel-title', tabindex: '-1' })
   const panelBody = el('div', { class: 'panel-body' })
   const panel = el(
     'section',
-    { class: 'panel', 'aria-labelledby': 'panel-title', hidden: true, onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && closePanel() },
+    { class: 'panel', 'aria-labelledby': 'panel-title', hidden: true },
     el('header', {}, panelTitle, el('button', { type: 'button', class: 'icon-button', 'aria-label': 'Close', 'data-testid': 'panel-close', onclick: closePanel }, icon('close'))),
     panelBody,
   )
@@ -106,7 +94,59 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   )
   const middle = el('div', { class: 'call-main' }, floor.element)
   const heading = el('h1', { class: 'visually-hidden' }, `Call in room ${roomName}`)
-  const screen = el('main', { class: 'call', 'data-screen': 'call' }, heading, header, banners, middle, panel, controls.element, connecting)
+  const screen = el('main', { class: 'call', 'data-screen': 'call', onkeydown: escape }, heading, header, banners.element, middle, panel, controls.element, connecting)
+
+  /** @returns {import('./layout.js').View} */
+  function viewOf() {
+    const { view } = preferences
+    return view === 'grid' || view === 'speaker' ? view : 'auto'
+  }
+
+  /** @param {KeyboardEvent} event */
+  function escape(event) {
+    if (event.key !== 'Escape' || event.defaultPrevented || !openPanel) return
+    event.preventDefault()
+    closePanel()
+  }
+
+  /** @param {DeviceKind} [choose] whose picker gets the focus */
+  function settings(choose) {
+    openSettings({ room, preferences, onReceive: receive, onView: update, onOpen: open, ...(choose ? { choose } : {}), signal })
+  }
+
+  /** @param {'participants' | 'statistics' | 'help' | 'share' | 'invite'} name */
+  function open(name) {
+    if (name === 'help') openHelp(preferences.shortcuts)
+    else if (name === 'share') controls.share()
+    else if (name === 'invite') void copyInvite(link)
+    else if (openPanel !== name) togglePanel(name)
+  }
+
+  /** @param {import('./faults.js').Remedy} action */
+  function remedy(action) {
+    switch (action) {
+      case 'start-audio':
+        return void room.startAudio().catch(toastError)
+      case 'receive-less':
+        return receive('low')
+      case 'retry-microphone':
+        return controls.retry('microphone')
+      case 'retry-camera':
+        return controls.retry('camera')
+      default:
+        return settings(/** @type {DeviceKind} */ (action.replace('choose-', '')))
+    }
+  }
+
+  /** @param {DeviceSource} source @param {Error} error */
+  function deviceFailed(source, error) {
+    banners.change((faults) => faults.device(source, error))
+  }
+
+  /** @param {DeviceSource} source */
+  function deviceWorks(source) {
+    banners.change((faults) => faults.device(source, null))
+  }
 
   /** @param {PanelName} name */
   function togglePanel(name) {
@@ -136,6 +176,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     chat.setOpen(openPanel === 'chat')
     statistics.setOpen(openPanel === 'statistics')
     controls.setPanel(openPanel)
+    setAttribute(countButton, 'aria-expanded', String(openPanel === 'participants'))
     setAttribute(screen, 'data-panel', openPanel !== null)
     coverUnderSheet()
   }
@@ -144,15 +185,21 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   /** What lies under the sheet, or under the overlay, is out of reach of keyboards and screen readers too. */
   function coverUnderSheet() {
     const covered = openPanel !== null && sheet.matches
-    for (const part of [header, banners, middle, controls.element]) part.inert = covered || room.state === 'connecting'
+    for (const part of [header, banners.element, middle, controls.element]) part.inert = covered || room.state === 'connecting'
   }
   sheet.addEventListener('change', coverUnderSheet, { signal })
 
-  /** @param {boolean} on */
-  function setAudioOnly(on) {
-    room.setVideoEnabled(!on)
-    if (on && room.localParticipant.cameraTrack) room.localParticipant.setCameraEnabled(false).catch(toastError)
-    announce(on ? 'Audio only is on' : 'Video is on')
+  /** @param {Room['receiveQuality']} quality */
+  function receive(quality) {
+    const before = room.receiveQuality
+    room.setReceiveQuality(quality)
+    if (quality !== 'audioOnly') {
+      // Audio only is for this call; the others are remembered.
+      preferences.receive = quality
+      savePreferences(preferences)
+    } else if (room.localParticipant.cameraTrack) room.localParticipant.setCameraEnabled(false).catch(toastError)
+    if (quality === 'audioOnly') announce('Audio only is on')
+    else if (before === 'audioOnly') announce('Video is on')
     update()
   }
 
@@ -177,19 +224,29 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
       floor.update()
       participants.update()
       controls.update()
+      const hands = floor.hands().size
+      if (hands !== handsKnown) controls.setHands(hands)
+      handsKnown = hands
       const total = room.participants.size + 1
       setText(count, String(total))
       setAttribute(countButton, 'aria-label', `${total} ${total === 1 ? 'participant' : 'participants'}`)
-      audioOnly.hidden = room.videoEnabled
-      sharing.hidden = !room.localParticipant.screenTrack
-      silent.hidden = room.canPlayAudio || room.state === 'connecting'
+      banners.setReceiving(room.receiveQuality)
+      banners.change((faults) => faults.playback(room.canPlayAudio || room.state === 'connecting'))
+      showState()
     })
   }
 
   function showState() {
+    const { connectionQuality } = room.localParticipant
+    const poor = room.state === 'connected' && (connectionQuality === 'poor' || connectionQuality === 'lost')
     setAttribute(state, 'data-state', room.state)
-    setText(stateText, STATES[room.state])
-    reconnecting.hidden = room.state !== 'reconnecting'
+    setAttribute(state, 'data-quality', connectionQuality)
+    setText(stateText, poor ? qualityText('poor') : STATES[room.state])
+    banners.setReconnecting(room.state === 'reconnecting')
+  }
+
+  function stateChanged() {
+    showState()
     const wasConnecting = !connecting.hidden
     connecting.hidden = room.state !== 'connecting'
     coverUnderSheet()
@@ -201,35 +258,59 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     update()
   }
 
-  for (const type of ['participantUpdated', 'trackPublished', 'trackUnpublished', 'trackMuted', 'trackUnmuted', 'localTrackPublished', 'audioPlaybackChanged']) {
-    listen(room, type, update, signal)
+  /** Tells what somebody did about themselves. @param {Participant} participant */
+  function tell(participant) {
+    const before = known.get(participant) ?? { away: false, hand: false }
+    const now = { away: participant.away, hand: participant.handRaised }
+    known.set(participant, now)
+    if (participant.isLocal || room.state !== 'connected') return
+    if (now.hand !== before.hand) announceWho(now.hand ? 'hand' : 'handDown', participant.name)
+    if (now.away !== before.away) announceWho(now.away ? 'away' : 'back', participant.name)
   }
-  listen(room, 'connectionStateChanged', showState, signal)
+
+  for (const type of CHANGES) listen(room, type, update, signal)
+  listen(room, 'connectionStateChanged', stateChanged, signal)
+  listen(room, 'participantUpdated', ({ participant }) => tell(participant), signal)
   listen(room, 'participantJoined', (/** @type {{participant: Participant}} */ { participant }) => {
-    announce(`${participant.name} joined`)
+    // Who was here already is not news.
+    if (room.state === 'connected') announceWho('joined', participant.name)
+    known.set(participant, { away: participant.away, hand: participant.handRaised })
     update()
   }, signal)
   listen(room, 'participantLeft', (/** @type {{participant: Participant}} */ { participant }) => {
     // When the call itself ends, everybody goes at once; that is one thing to say, and the next screen says it.
-    if (room.state === 'connected') announce(`${participant.name} left`)
+    if (room.state === 'connected') announceWho('left', participant.name)
     update()
   }, signal)
-  listen(room, 'trackPublished', (/** @type {{participant: Participant, track: import('./tile.js').Track}} */ { participant, track }) => {
-    if (track.source === 'screen') announce(`${participant.name} is sharing a screen`)
+  listen(room, 'trackPublished', (/** @type {{participant: Participant, track: Track}} */ { participant, track }) => {
+    if (track.source === 'screen') announceWho('sharing', participant.name)
   }, signal)
-  listen(room, 'localTrackUnpublished', (/** @type {{track: import('./tile.js').Track, reason: string}} */ { track, reason }) => {
+  listen(room, 'localTrackPublished', (/** @type {{track: Track}} */ { track }) => {
+    if (track.source === 'microphone' || track.source === 'camera') deviceWorks(track.source)
+  }, signal)
+  listen(room, 'trackUnmuted', (/** @type {{participant: Participant, track: Track}} */ { participant, track }) => {
+    if (participant.isLocal && track.source === 'microphone') deviceWorks('microphone')
+  }, signal)
+  listen(room, 'localTrackUnpublished', (/** @type {{track: Track, reason: string}} */ { track, reason }) => {
     if (track.source === 'screen' && reason === 'ended') controls.shareEnded()
     update()
   }, signal)
+  listen(room, 'deviceFailed', ({ source, error }) => deviceFailed(source, error), signal)
+  listen(room, 'deviceRecovered', ({ source }) => deviceWorks(source), signal)
+  listen(room, 'deviceChanged', ({ source }) => deviceWorks(source), signal)
+  listen(room, 'microphoneSilent', ({ silent }) => banners.change((faults) => faults.microphoneSilent(silent)), signal)
+  listen(room, 'qualityLimitationChanged', ({ reason }) => banners.change((faults) => faults.limitation(reason)), signal)
+  listen(room, 'audioPlaybackChanged', update, signal)
   listen(room, 'activeSpeakersChanged', () => openPanel === 'participants' && participants.update(), signal)
   listen(room, 'error', ({ error }) => toastError(error), signal)
 
   root.replaceChildren(screen)
   showTitle()
   controls.setPanel(null)
-  showState()
+  stateChanged()
 
   return {
+    deviceFailed,
     close() {
       closed.abort()
       screen.remove()

@@ -2,12 +2,12 @@
  * The chat panel: messages, images, what is being sent and what was not. Text from people only ever becomes text nodes;
  * every blob URL it makes is revoked when the call is left.
  */
+import { announceWho } from './announcer.js'
+import { openDialog } from './dialog.js'
 import { el, listen, sentenceOf, setAttribute } from './dom.js'
 import { icon } from './icons.js'
-import { openDialog } from './invite.js'
 import { splitLinks } from './links.js'
 import { fitPicture } from './picture.js'
-import { announce } from './toast.js'
 
 /** @typedef {import('./tile.js').Room} Room */
 /** @typedef {import('../sdk/pulse.js').ChatMessage} ChatMessage */
@@ -178,7 +178,7 @@ export function createChat({ room, onUnread, signal }) {
     if (follow) toEnd()
     else below.hidden = false
     if (message.isLocal) return
-    announce(`${message.participantName}: ${message.text ?? 'sent an image'}`)
+    announceWho('message', message.participantName, message.text ?? 'an image')
     if (!open) {
       unread += 1
       onUnread(unread)

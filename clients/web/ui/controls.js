@@ -1,11 +1,14 @@
 /**
- * The control bar and its keyboard shortcuts: microphone, camera, screen, panels, leaving. The room's state is the truth;
+ * The control bar and its keyboard shortcuts: microphone, camera, screen, hand, panels, leaving. The room's state is the truth;
  * a button shows it and asks for its opposite.
  */
 import { hasScreenShare } from '../sdk/pulse.js'
+import { announce } from './announcer.js'
 import { el, setAttribute, setText } from './dom.js'
+import { isDeviceError } from './faults.js'
 import { icon } from './icons.js'
-import { announce, toast, toastError } from './toast.js'
+import { actionOf } from './shortcuts.js'
+import { toast, toastError } from './toast.js'
 
 /** @typedef {import('./tile.js').Room} Room */
 /** @typedef {import('./preferences.js').Preferences} Preferences */
@@ -17,10 +20,12 @@ import { announce, toast, toastError } from './toast.js'
  * @param {Preferences} options.preferences
  * @param {(panel: PanelName) => void} options.onPanel
  * @param {() => void} options.onMore
+ * @param {() => void} options.onHelp
+ * @param {(source: 'microphone' | 'camera' | 'screen', error: Error) => void} options.onDeviceError what could not be turned on
  * @param {() => void} options.onLeave
  * @param {AbortSignal} options.signal
  */
-export function createControls({ room, preferences, onPanel, onMore, onLeave, signal }) {
+export function createControls({ room, preferences, onPanel, onMore, onHelp, onDeviceError, onLeave, signal }) {
   const me = room.localParticipant
   const devices = {
     microphone: {
@@ -39,21 +44,31 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
       on: () => Boolean(me.screenTrack),
       set: (/** @type {boolean} */ on) => me.setScreenShareEnabled(on),
       labels: ['Share your screen (S)', 'Stop sharing (S)'],
-      said: ['You stopped sharing your screen', 'You are sharing your screen'],
+      said: ['You stopped sharing your screen', 'Your screen is shared'],
+    },
+    hand: {
+      on: () => me.handRaised,
+      set: async (/** @type {boolean} */ on) => me.setHandRaised(on),
+      labels: ['Raise your hand (H)', 'Lower your hand (H)'],
+      said: ['Your hand is down', 'Your hand is raised'],
     },
   }
   /** @typedef {keyof typeof devices} Device */
   /** @type {Set<Device>} */
   const busy = new Set()
+  /** The space bar is held down to talk. */
+  let talking = false
 
   const unread = el('span', { class: 'badge', hidden: true })
+  const hands = el('span', { class: 'badge badge-hand', hidden: true })
   const buttons = {
     microphone: button('control-microphone', () => void press('microphone')),
     camera: button('control-camera', () => void press('camera')),
     share: button('control-share', () => void press('share')),
+    hand: button('control-hand', () => void press('hand')),
     chat: button('control-chat', () => onPanel('chat'), 'Chat (C)', icon('chat'), unread),
-    participants: button('control-participants', () => onPanel('participants'), 'Participants', icon('participants')),
-    more: button('control-more', onMore, 'More: devices, audio only, statistics', icon('more')),
+    participants: button('control-participants', () => onPanel('participants'), 'Participants (P)', icon('participants'), hands),
+    more: button('control-more', onMore, 'More: devices, video quality, layout, statistics', icon('more')),
     leave: button('control-leave', onLeave, 'Leave the call', icon('leave'), el('span', { class: 'leave-text', 'aria-hidden': 'true' }, 'Leave')),
   }
   buttons.leave.classList.add('round-leave')
@@ -61,8 +76,8 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
   buttons.share.hidden = !hasScreenShare()
   const element = el(
     'div',
-    { class: 'controls', role: 'toolbar', 'aria-label': 'Call controls' },
-    el('div', { class: 'controls-group' }, buttons.microphone, buttons.camera, buttons.share),
+    { class: 'controls', role: 'group', 'aria-label': 'Call controls' },
+    el('div', { class: 'controls-group' }, buttons.microphone, buttons.camera, buttons.share, buttons.hand),
     el('div', { class: 'controls-group' }, buttons.chat, buttons.participants, buttons.more),
     el('div', { class: 'controls-group' }, buttons.leave),
   )
@@ -77,8 +92,10 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
       await devices[device].set(on)
       announce(devices[device].said[Number(on)] ?? '')
     } catch (error) {
+      const source = device === 'share' ? 'screen' : device
+      if (isDeviceError(error) && source !== 'hand') onDeviceError(source, /** @type {Error} */ (error))
       // Who closes the browser's dialog has changed their mind; that is no failure.
-      if (nameOf(error) !== 'share_cancelled') toastError(error)
+      else if (nameOf(error) !== 'share_cancelled') toastError(error)
     } finally {
       busy.delete(device)
       update()
@@ -92,7 +109,7 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
       const shown = buttons[device]
       const label = devices[device].labels[Number(on)] ?? ''
       if (shown.dataset['on'] !== String(on)) {
-        const name = device === 'share' ? (on ? 'shareOff' : 'share') : on ? device : /** @type {const} */ (`${device}Off`)
+        const name = device === 'hand' ? 'hand' : device === 'share' ? (on ? 'shareOff' : 'share') : on ? device : /** @type {const} */ (`${device}Off`)
         shown.replaceChildren(icon(name))
       }
       setAttribute(shown, 'data-on', String(on))
@@ -102,20 +119,47 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
     }
   }
 
-  document.addEventListener(
-    'keydown',
-    (event) => {
-      if (!preferences.shortcuts || event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.defaultPrevented) return
-      const target = event.target
-      if (target instanceof HTMLElement && target.closest('input, textarea, select, dialog, [contenteditable]')) return
-      if (document.querySelector('dialog[open]')) return
-      const action = { m: () => void press('microphone'), v: () => void press('camera'), s: () => !buttons.share.hidden && void press('share'), c: () => onPanel('chat') }[event.key.toLowerCase()]
-      if (!action) return
-      event.preventDefault()
-      action()
-    },
-    { signal },
-  )
+  /** @param {boolean} on */
+  function talk(on) {
+    if (talking === on) return
+    talking = on
+    setAttribute(buttons.microphone, 'data-talking', on)
+    me.setMicrophoneEnabled(on, { deviceId: preferences.microphoneId || undefined }).then(update, (error) => {
+      talking = false
+      setAttribute(buttons.microphone, 'data-talking', false)
+      if (isDeviceError(error)) onDeviceError('microphone', error)
+      else if (!signal.aborted) toastError(error)
+    })
+  }
+
+  /** @param {KeyboardEvent} event */
+  function keydown(event) {
+    if (talking && event.key === ' ') event.preventDefault()
+    if (event.defaultPrevented) return
+    const target = event.target instanceof Element ? event.target : null
+    const action = actionOf({
+      key: event.key, modified: event.ctrlKey || event.metaKey || event.altKey, repeated: event.repeat, enabled: preferences.shortcuts,
+      typing: Boolean(target?.closest('input, textarea, select, [contenteditable]')),
+      // A button that was pressed by mouse keeps the focus without showing it; space then means to talk.
+      onControl: Boolean(target?.closest('button, a, summary')?.matches(':focus-visible')),
+      inDialog: document.querySelector('dialog[open]') !== null,
+    })
+    if (!action || room.state === 'connecting') return
+    if (action === 'talk' && !me.microphoneMuted) return
+    event.preventDefault()
+    if (action === 'talk') talk(true)
+    else if (action === 'chat' || action === 'participants') onPanel(action)
+    else if (action === 'help') onHelp()
+    else if (action !== 'share' || !buttons.share.hidden) void press(action)
+  }
+  document.addEventListener('keydown', keydown, { signal })
+  document.addEventListener('keyup', (event) => {
+    if (event.key !== ' ' || !talking) return
+    event.preventDefault()
+    talk(false)
+  }, { signal })
+  // A key let go of in another window is never heard of here.
+  addEventListener('blur', () => talk(false), { signal })
   update()
 
   return {
@@ -129,6 +173,14 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
       setAttribute(buttons.chat, 'aria-label', label)
       setAttribute(buttons.chat, 'data-tip', label)
     },
+    /** @param {number} count */
+    setHands(count) {
+      hands.hidden = count === 0
+      setText(hands, String(count))
+      const label = count === 0 ? 'Participants (P)' : `Participants (P), ${count} ${count === 1 ? 'hand' : 'hands'} raised`
+      setAttribute(buttons.participants, 'aria-label', label)
+      setAttribute(buttons.participants, 'data-tip', label)
+    },
     /** @param {PanelName | null} open */
     setPanel(open) {
       setAttribute(buttons.chat, 'aria-expanded', String(open === 'chat'))
@@ -138,6 +190,16 @@ export function createControls({ room, preferences, onPanel, onMore, onLeave, si
     focusPanelButton(panel) {
       const target = panel === 'statistics' ? buttons.more : buttons[panel]
       target.focus()
+      // On a phone the list of participants is opened from the header.
+      if (document.activeElement !== target) buttons.more.focus()
+    },
+    /** Turns on what failed, once more. @param {'microphone' | 'camera'} device */
+    retry(device) {
+      if (!devices[device].on()) void press(device)
+    },
+    /** Shares the screen, or stops. */
+    share() {
+      void press('share')
     },
     /** Tells that the browser's own bar ended the share. */
     shareEnded() {

@@ -1,9 +1,12 @@
 /**
- * Pickers for camera, microphone and speaker, kept in step with what is plugged in. Chooses nothing by itself.
+ * Pickers for camera, microphone and speaker, kept in step with what is plugged in, and a sound to try the speaker. Chooses nothing by
+ * itself.
  */
 import { listDevices } from '../sdk/pulse.js'
-import { el } from './dom.js'
+import { el, setText } from './dom.js'
 import { icon } from './icons.js'
+import { playChime } from './soundcheck.js'
+import { toast } from './toast.js'
 
 /** @typedef {'camera' | 'microphone' | 'speaker'} DeviceKind */
 
@@ -15,33 +18,45 @@ const KINDS = {
 }
 
 /**
- * Builds the three pickers. A browser that lists no speakers gets no speaker picker.
+ * Builds the three pickers. A browser that lists no speakers has one way to be heard; only the test sound is left.
  * @param {object} options
  * @param {string} options.idPrefix keeps ids unique where two sets of pickers exist
- * @param {Record<DeviceKind, string>} options.selected device ids; empty: the default
- * @param {(kind: DeviceKind, deviceId: string) => void} options.onChange
+ * @param {() => Record<DeviceKind, string>} options.selected device ids; empty: the default
+ * @param {(kind: DeviceKind, deviceId: string, label: string) => void} options.onChange
  * @param {AbortSignal} options.signal
- * @returns {{element: HTMLElement, refresh: () => Promise<void>}}
  */
 export function devicePickers({ idPrefix, selected, onChange, signal }) {
-  /** @type {Map<DeviceKind, {row: HTMLElement, select: HTMLSelectElement}>} */
+  /** @type {Map<DeviceKind, HTMLSelectElement>} */
   const pickers = new Map()
   const element = el('div', { class: 'pickers' })
+  const testText = el('span', {}, 'Test')
+  const test = el('button', { type: 'button', class: 'button button-small', 'data-testid': 'speaker-test', 'aria-label': 'Test the speaker: plays a short sound', onclick: () => void chime() }, testText)
   for (const kind of /** @type {DeviceKind[]} */ (Object.keys(KINDS))) {
     const id = `${idPrefix}-${kind}`
-    const select = el('select', { id, 'data-testid': `${kind}-select`, onchange: () => onChange(kind, select.value) })
-    const row = el('div', { class: 'picker' }, el('label', { for: id }, icon(kind), el('span', {}, KINDS[kind].label)), select)
-    row.hidden = kind === 'speaker'
-    pickers.set(kind, { row, select })
-    element.append(row)
+    const select = el('select', { id, 'data-testid': `${kind}-select`, onchange: () => onChange(kind, select.value, select.selectedOptions[0]?.label ?? kind) })
+    pickers.set(kind, select)
+    element.append(el('div', { class: 'picker', 'data-kind': kind }, el('label', { for: id }, icon(kind), el('span', {}, KINDS[kind].label)), select, kind === 'speaker' && test))
+  }
+
+  async function chime() {
+    setText(testText, 'Playing…')
+    test.disabled = true
+    try {
+      await playChime(pickers.get('speaker')?.value ?? '')
+    } catch {
+      toast('That speaker cannot be used. Please choose another.', 'error')
+    } finally {
+      setText(testText, 'Test')
+      test.disabled = false
+    }
   }
 
   async function refresh() {
     const devices = await listDevices().catch(() => ({ cameras: [], microphones: [], speakers: [] }))
     if (signal.aborted) return
-    for (const [kind, { row, select }] of pickers) {
+    for (const [kind, select] of pickers) {
       const list = devices[KINDS[kind].list]
-      const wanted = select.value || selected[kind]
+      const wanted = selected()[kind]
       if (list.length === 0) {
         // Before access is given a browser names no devices, as if there were none.
         select.replaceChildren(el('option', { value: '' }, `Default ${kind}`))
@@ -51,10 +66,9 @@ export function devicePickers({ idPrefix, selected, onChange, signal }) {
         select.value = known ? known.deviceId : (list[0]?.deviceId ?? '')
       }
       select.disabled = list.length === 0
-      row.hidden = kind === 'speaker' && list.length === 0
     }
   }
 
   navigator.mediaDevices?.addEventListener('devicechange', () => void refresh(), { signal })
-  return { element, refresh }
+  return { element, refresh, focus: (/** @type {DeviceKind} */ kind) => pickers.get(kind)?.focus() }
 }

@@ -1,14 +1,23 @@
 /**
- * The floor of a call: everybody's tile, and the stage when somebody shares a screen. Decides who stands where; grid.js says how large.
+ * The floor of a call: everybody's tile, and the stage. layout.js decides who stands where, grid.js how large; this moves the elements,
+ * the focus among them and the pages.
  */
+import { announce } from './announcer.js'
 import { el, listen, setAttribute, setText } from './dom.js'
 import { gridLayout, stripLayout } from './grid.js'
 import { icon } from './icons.js'
 import { copyInvite } from './invite.js'
-import { createTile, pictureIn } from './tile.js'
+import { neighbour, Order, pagesOf, stageOf } from './layout.js'
+import { handOrder } from './marks.js'
+import { createStage } from './stage.js'
+import { createShareTile, createTile } from './tile.js'
+import { toastError } from './toast.js'
+import { Voices } from './voices.js'
 
 /** @typedef {import('./tile.js').Room} Room */
 /** @typedef {import('./tile.js').Participant} Participant */
+/** @typedef {import('./tile.js').Tile} Tile */
+/** @typedef {import('./layout.js').Place} Place */
 
 const GAP_PX = 10
 const MIN_TILE_WIDTH_PX = 112
@@ -16,22 +25,35 @@ const MIN_TILE_WIDTH_PX = 112
 const SIDE_STRIP_FROM_PX = 720
 // An upright phone has room under the stage for a whole grid.
 const TALL_FROM_RATIO = 1.2
+const OWN_SHARE = 'own-share'
 
 /**
- * @param {Room} room
- * @param {string} link shown to whoever is alone
- * @param {AbortSignal} signal
- * @returns {{element: HTMLElement, update: () => void}}
+ * @param {object} options
+ * @param {Room} options.room
+ * @param {string} options.link shown to whoever is alone
+ * @param {() => import('./layout.js').View} options.view
+ * @param {AbortSignal} options.signal
  */
-export function createFloor(room, link, signal) {
-  /** @type {Map<string, {participant: Participant, tile: import('./tile.js').Tile}>} */
+export function createFloor({ room, link, view, signal }) {
+  /** @typedef {{participant: Participant | null, tile: Tile, attached: boolean}} Entry */
+  /** @type {Map<string, Entry>} */
   const tiles = new Map()
-  /** Who spoke last, newest first: in a strip they come into view. @type {string[]} */
-  let speakers = []
+  const voices = new Voices()
+  const order = new Order()
+  /** @type {Place | null} */
+  let pinned = null
   /** Whose screen this person chose to see, where several are shared. */
   let chosen = ''
   /** @type {string[]} */
   let sharing = []
+  /** @type {Place | null} */
+  let onStage = null
+  let page = 0
+  /** Which tile the Tab key leads to. */
+  let active = ''
+  /** Tiles in view, as they stand. @type {{id: string, rect: import('./grid.js').Rect}[]} */
+  let standing = []
+  let voiceTimer = 0
 
   const alone = el(
     'div',
@@ -39,144 +61,227 @@ export function createFloor(room, link, signal) {
     el('div', {}, el('h2', {}, 'Nobody else is here yet'), el('p', {}, 'Whoever opens this link joins you.'), el('p', { class: 'alone-link' }, link)),
     el('button', { type: 'button', class: 'button button-primary', onclick: () => void copyInvite(link) }, icon('invite'), 'Copy link'),
   )
-  const stageMedia = el('div', { class: 'stage-media' })
-  const stageName = el('span', {})
-  const stageChoice = el('div', { class: 'stage-choice', role: 'group', 'aria-label': 'Shared screens' })
-  const stage = el(
-    'section',
-    { class: 'stage', 'data-testid': 'stage', 'aria-label': 'Shared screen', ondblclick: toggleFullscreen },
-    stageMedia,
-    el('div', { class: 'stage-plate' }, icon('share'), stageName),
-    stageChoice,
-    el('button', { type: 'button', class: 'icon-button stage-expand', 'aria-label': 'Full screen', 'data-tip': 'Full screen', 'data-tip-left': true, onclick: toggleFullscreen }, icon('expand')),
-  )
-  stage.hidden = true
-  const strip = el('div', { class: 'tiles', role: 'group', 'aria-label': 'Tiles' })
+  const stage = createStage((id) => {
+    chosen = id
+    pinned = null
+    update()
+  })
   const canvas = el('div', { class: 'tiles-canvas' })
-  strip.append(canvas)
-  const element = el('div', { class: 'floor' }, stage, strip)
-  const stagePicture = pictureIn(stageMedia, 'stage-video')
-
-  function toggleFullscreen() {
-    if (document.fullscreenElement) void document.exitFullscreen().catch(() => {})
-    else void stage.requestFullscreen?.().catch(() => {})
-  }
+  const strip = el('div', { class: 'tiles', role: 'group', 'aria-label': 'Tiles' }, canvas)
+  const pageText = el('span', { 'data-testid': 'page-text', 'aria-live': 'polite' })
+  const previous = el('button', { type: 'button', class: 'icon-button', 'aria-label': 'Previous page', 'data-testid': 'page-previous', onclick: () => turn(-1) }, icon('previous'))
+  const next = el('button', { type: 'button', class: 'icon-button', 'aria-label': 'Next page', 'data-testid': 'page-next', onclick: () => turn(1) }, icon('next'))
+  const pager = el('div', { class: 'pager', role: 'group', 'aria-label': 'Pages of participants', hidden: true }, previous, pageText, next)
+  const element = el('div', { class: 'floor', onkeydown: keydown, onfocusin: focused, ondblclick: pressedTwice }, stage.element, strip, pager)
 
   function update() {
-    const present = new Map([...room.participants, [room.localParticipant.id, room.localParticipant]])
+    const me = room.localParticipant
+    /** @type {Map<string, Participant>} */
+    const present = new Map([...room.participants, [me.id, me]])
     for (const [id, { participant, tile }] of tiles) {
-      if (present.get(id) === participant) continue
+      if (participant ? present.get(id) === participant : me.screenTrack) continue
       tile.close()
       tiles.delete(id)
+      voices.remove(id)
+      if (pinned?.id === id) pinned = null
     }
     for (const [id, participant] of present) {
-      let entry = tiles.get(id)
-      if (!entry) {
-        entry = { participant, tile: createTile(participant) }
-        tiles.set(id, entry)
-        canvas.append(entry.tile.element)
-      }
-      entry.tile.update(participant.isLocal || room.videoEnabled)
+      if (!tiles.has(id)) add(id, participant, createTile(participant, () => pin(id)))
     }
-    updateStage()
-    layout()
+    if (me.screenTrack && !tiles.has(OWN_SHARE)) {
+      add(OWN_SHARE, null, createShareTile(me.screenTrack, () => void me.setScreenShareEnabled(false).catch(toastError)))
+    }
+    settle()
   }
 
-  function updateStage() {
+  /** @param {string} id @param {Participant | null} participant @param {Tile} tile */
+  function add(id, participant, tile) {
+    tiles.set(id, { participant, tile, attached: false })
+    canvas.append(tile.element)
+  }
+
+  /** Decides the stage, the order and the marks anew. */
+  function settle() {
+    clearTimeout(voiceTimer)
+    if (signal.aborted) return
+    const { marked, word, recent, next: again } = voices.at(performance.now())
+    if (again !== null) voiceTimer = window.setTimeout(settle, Math.max(0, again - performance.now()))
+    settleStage(word)
+    const people = [...tiles.values()].flatMap(({ participant }) => participant ?? [])
+    const hands = handOrder(people)
+    layout([...recent, ...hands.keys()])
+    const shown = new Set(standing.map(({ id }) => id))
+    if (onStage?.source === 'camera') shown.add(onStage.id)
+    for (const [id, entry] of tiles) {
+      const { participant, tile } = entry
+      // A picture is attached once its tile was in view; the SDK pauses it while it is not.
+      entry.attached ||= shown.has(id)
+      tile.update({
+        picture: entry.attached && (Boolean(participant?.isLocal) || room.videoEnabled),
+        speaking: marked.has(id), hand: hands.get(id) ?? 0, pinned: pinned?.id === id && pinned.source === 'camera',
+      })
+      setAttribute(tile.element, 'tabindex', id === active ? '0' : '-1')
+      if (tile.pin) setAttribute(tile.pin, 'tabindex', id === active ? '0' : '-1')
+    }
+  }
+
+  /** @param {string | null} word */
+  function settleStage(word) {
     const sharers = room.videoEnabled ? [...room.participants.values()].filter((participant) => participant.screenTrack) : []
     // A screen that has just been shared takes the stage.
     const fresh = sharers.find((participant) => !sharing.includes(participant.id))
-    if (fresh) chosen = fresh.id
+    if (fresh) {
+      chosen = fresh.id
+      pinned = null
+    }
     sharing = sharers.map((participant) => participant.id)
-    const shown = sharers.find((participant) => participant.id === chosen) ?? sharers[sharers.length - 1]
-    stage.hidden = !shown
-    setAttribute(element, 'data-stage', Boolean(shown))
-    stagePicture.show(shown?.screenTrack ?? null, shown ? `Screen of ${shown.name}` : '')
-    if (!shown && document.fullscreenElement === stage) toggleFullscreen()
-    setText(stageName, shown ? `${shown.name}’s screen` : '')
-    stageChoice.hidden = sharers.length < 2
-    stageChoice.replaceChildren(
-      ...sharers.map((participant) =>
-        el('button', { type: 'button', class: 'chip', 'aria-pressed': String(participant === shown), onclick: () => choose(participant.id) }, participant.name),
-      ),
-    )
+    onStage = stageOf({ view: view(), pinned, sharers: sharing, chosen, speaker: word, remotes: [...room.participants.keys()] })
+    const sharer = onStage?.source === 'screen' ? (room.participants.get(onStage.id) ?? null) : null
+    const staged = onStage?.source === 'camera' ? tiles.get(onStage.id)?.tile.element : undefined
+    for (const { tile } of tiles.values()) {
+      const home = tile.element === staged ? stage.holder : canvas
+      if (tile.element.parentElement === home) continue
+      const held = tile.element.contains(document.activeElement) && document.activeElement instanceof HTMLElement ? document.activeElement : null
+      tile.element.removeAttribute('style')
+      tile.element.hidden = false
+      home.append(tile.element)
+      held?.focus()
+    }
+    setAttribute(element, 'data-stage', onStage !== null)
+    stage.show(sharer, sharers, Boolean(staged))
+    if (staged) setAttribute(staged, 'data-size', 'large')
   }
 
-  /** @param {string} id */
-  function choose(id) {
-    chosen = id
-    updateStage()
-  }
-
-  function layout() {
+  /** @param {string[]} lively who spoke or raised a hand, newest first */
+  function layout(lively = []) {
     const width = strip.clientWidth
     const height = strip.clientHeight
-    if (width === 0 || height === 0) return
-    const onStage = element.hasAttribute('data-stage')
-    const order = [...tiles.values()].sort((a, b) => Number(a.participant.isLocal) - Number(b.participant.isLocal)).map((entry) => entry.participant.id)
+    const staged = onStage?.source === 'camera' ? onStage.id : ''
+    const ids = [...tiles.keys()].filter((id) => id !== staged && id !== OWN_SHARE)
     const showAlone = room.participants.size === 0 && room.state !== 'connecting' && !onStage
     if (showAlone !== alone.isConnected) {
       if (showAlone) canvas.append(alone)
       else alone.remove()
     }
-    const count = order.length + (showAlone ? 1 : 0)
-    const side = element.hasAttribute('data-side')
-    const inStrip = onStage && !element.hasAttribute('data-tall')
-    const placed = inStrip
-      ? stripLayout({ count, width, height, gap: GAP_PX, direction: side ? 'column' : 'row' })
-      : gridLayout({ count, width, height, gap: GAP_PX, minTileWidth: MIN_TILE_WIDTH_PX })
-    bringSpeakersIntoView(order, placed.visible)
-    // What scrolls must be reachable by keyboard.
-    setAttribute(strip, 'tabindex', placed.contentHeight > height + 1 || placed.contentWidth > width + 1 ? '0' : false)
+    if (width === 0 || height === 0) return
+    const extra = (tiles.has(OWN_SHARE) ? 1 : 0) + (showAlone ? 1 : 0)
+    const count = ids.length + extra
+    const inGrid = !onStage
+    const { perPage, pages } = inGrid ? pagesOf({ count, width, height, gap: GAP_PX }) : { perPage: count, pages: 1 }
+    page = Math.min(page, pages - 1)
+    const placed = !inGrid && !element.hasAttribute('data-tall')
+      ? stripLayout({ count, width, height, gap: GAP_PX, direction: element.hasAttribute('data-side') ? 'column' : 'row' })
+      : gridLayout({ count: inGrid ? Math.min(count, perPage) : count, width, height, gap: GAP_PX, minTileWidth: inGrid ? 1 : MIN_TILE_WIDTH_PX })
+    const me = room.localParticipant.id
+    const people = order.settle(ids, staged === me ? '' : me, lively.filter((id) => id !== me && id !== staged), (inGrid ? perPage : placed.visible) - extra)
+    const sequence = [...(tiles.has(OWN_SHARE) ? [OWN_SHARE] : []), ...people, ...(showAlone ? [''] : [])]
+    const first = page * perPage
     canvas.style.width = `${Math.max(placed.contentWidth, width)}px`
     canvas.style.height = `${placed.contentHeight}px`
-    const elements = order.map((id) => tiles.get(id)?.tile.element)
-    if (showAlone) elements.push(alone)
-    placed.rects.forEach((rect, index) => {
-      const tile = elements[index]
-      if (!tile) return
+    standing = []
+    for (const [index, id] of sequence.entries()) {
+      const tile = id === '' ? alone : tiles.get(id)?.tile.element
+      const rect = placed.rects[index - first]
+      if (!tile) continue
+      const shown = index >= first && index < first + perPage && rect !== undefined
+      tile.hidden = !shown
+      if (!shown) continue
       tile.style.width = `${rect.width}px`
       tile.style.height = `${rect.height}px`
       tile.style.transform = `translate(${rect.x}px, ${rect.y}px)`
       setAttribute(tile, 'data-size', rect.width < 150 ? 'small' : rect.width < 320 ? 'medium' : 'large')
-    })
-  }
-
-  /**
-   * Whoever spoke last trades places with the last of those in view.
-   * @param {string[]} order changed in place
-   * @param {number} visible
-   */
-  function bringSpeakersIntoView(order, visible) {
-    for (const [rank, id] of speakers.slice(0, visible).entries()) {
-      const at = order.indexOf(id)
-      const target = visible - 1 - rank
-      if (at >= visible && target >= 0) [order[target], order[at]] = [/** @type {string} */ (order[at]), /** @type {string} */ (order[target])]
+      if (id !== '') standing.push({ id, rect })
     }
+    if (!standing.some(({ id }) => id === active) && active !== staged) active = standing[0]?.id ?? ''
+    pager.hidden = pages < 2
+    previous.disabled = page === 0
+    next.disabled = page === pages - 1
+    setText(pageText, `Page ${page + 1} of ${pages}`)
   }
 
-  /** @param {{participants: Participant[]}} detail */
-  function speaking({ participants }) {
-    const now = participants.map((participant) => participant.id)
-    speakers = [...now, ...speakers.filter((id) => !now.includes(id) && tiles.has(id))]
-    for (const { participant, tile } of tiles.values()) tile.update(participant.isLocal || room.videoEnabled)
-    layout()
+  /** @param {number} by */
+  function turn(by) {
+    page = Math.max(0, page + by)
+    settle()
+    // A button that can do no more would lose the focus to nowhere.
+    if (previous.disabled && document.activeElement === previous) next.focus()
+    if (next.disabled && document.activeElement === next) previous.focus()
   }
 
-  listen(room, 'activeSpeakersChanged', speaking, signal)
+  /** @param {string} id */
+  function pin(id) {
+    const name = tiles.get(id)?.participant?.name ?? ''
+    pinned = pinned?.id === id ? null : { id, source: 'camera' }
+    active = id
+    announce(pinned ? `${name} is pinned to the stage` : `${name} is no longer pinned`)
+    settle()
+    const tile = tiles.get(id)?.tile
+    if (document.activeElement === document.body) tile?.element.focus()
+  }
+
+  /** @param {KeyboardEvent} event */
+  function keydown(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.target instanceof HTMLElement)) return
+    const id = event.target.closest('.tile')?.getAttribute('data-participant') ?? (event.target.closest('.share-tile') ? OWN_SHARE : '')
+    if (id === '' || !tiles.has(id)) return
+    if (event.key === 'Enter' && event.target.classList.contains('tile') && id !== OWN_SHARE) {
+      event.preventDefault()
+      pin(id)
+      return
+    }
+    if (event.key === 'PageDown' || event.key === 'PageUp') {
+      if (pager.hidden) return
+      event.preventDefault()
+      turn(event.key === 'PageDown' ? 1 : -1)
+      tiles.get(active)?.tile.element.focus()
+      return
+    }
+    if (!['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'].includes(event.key)) return
+    const at = standing.findIndex((each) => each.id === id)
+    // From the stage every arrow leads to the others.
+    const to = at < 0 ? 0 : neighbour(standing.map(({ rect }) => rect), at, event.key)
+    const target = standing[to]
+    event.preventDefault()
+    if (!target) return
+    active = target.id
+    settle()
+    tiles.get(active)?.tile.element.focus()
+  }
+
+  /** @param {FocusEvent} event */
+  function focused(event) {
+    const tile = event.target instanceof HTMLElement ? event.target.closest('.tile') : null
+    const id = tile?.getAttribute('data-participant')
+    if (!id || id === active) return
+    active = id
+    settle()
+  }
+
+  /** @param {MouseEvent} event */
+  function pressedTwice(event) {
+    const tile = event.target instanceof HTMLElement && !event.target.closest('button') ? event.target.closest('.tiles .tile') : null
+    const id = tile?.getAttribute('data-participant')
+    if (id) pin(id)
+  }
+
+  listen(room, 'activeSpeakersChanged', (/** @type {{participants: Participant[]}} */ { participants }) => {
+    voices.heard(performance.now(), participants.map(({ id }) => id))
+    settle()
+  }, signal)
   const resize = new ResizeObserver(() => {
     const { clientWidth, clientHeight } = element
     setAttribute(element, 'data-side', clientWidth >= SIDE_STRIP_FROM_PX && clientWidth > clientHeight)
     setAttribute(element, 'data-tall', clientHeight > clientWidth * TALL_FROM_RATIO)
-    layout()
+    settle()
   })
   resize.observe(element)
   resize.observe(strip)
   signal.addEventListener('abort', () => {
     resize.disconnect()
-    stagePicture.show(null, '')
+    clearTimeout(voiceTimer)
+    stage.close()
     for (const { tile } of tiles.values()) tile.close()
     tiles.clear()
   })
-  return { element, update }
+  return { element, update, /** The place of every raised hand. */ hands: () => handOrder([room.localParticipant, ...room.participants.values()]) }
 }

@@ -1,17 +1,20 @@
 /**
- * The lobby: name, camera and microphone before joining. Owns the preview and releases it when the screen closes.
- * Devices are never a condition: whoever has none, or refuses them, joins all the same.
+ * The lobby: name, camera and microphone before joining. Devices are never a condition: whoever has none, or refuses them, joins all
+ * the same; what stands in their way is said where they are, with what to do.
  */
-import { createLocalPreview } from '../sdk/pulse.js'
 import { devicePickers } from './devices.js'
 import { el, setAttribute, setText } from './dom.js'
+import { deviceFault } from './faults.js'
 import { icon, logo } from './icons.js'
 import { copyInvite } from './invite.js'
+import { watchPermissions } from './permissions.js'
 import { savePreferences } from './preferences.js'
+import { Preview } from './preview.js'
 import { linkTo } from './roomlink.js'
 
 const MAX_NAME = 64
 const METER_BARS = 12
+const DEVICES = /** @type {const} */ (['camera', 'microphone'])
 
 /** @typedef {import('./preferences.js').Preferences} Preferences */
 /** @typedef {{name: string, camera: boolean, microphone: boolean, audioOnly: boolean}} JoinChoice */
@@ -35,21 +38,30 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
   const nameError = el('p', { id: 'name-error', class: 'field-error', role: 'alert' })
   const picture = el('div', { class: 'preview-picture' })
   const pictureNote = el('p', { class: 'preview-note' })
-  const deviceNotes = el('div', { class: 'device-notes', role: 'status' })
+  const allow = el('button', { type: 'button', class: 'button button-primary', 'data-testid': 'allow-devices', onclick: () => startAll(true) }, 'Allow camera and microphone')
+  const ask = el(
+    'div',
+    { class: 'preview-ask', 'data-testid': 'permission-ask', hidden: true },
+    el('p', {}, 'Do you want to be seen and heard?'),
+    el('p', {}, 'Your browser asks once before Pulse may use your camera and microphone.'),
+    allow,
+  )
+  const notes = { camera: el('div', { class: 'device-note' }), microphone: el('div', { class: 'device-note' }) }
   const bars = Array.from({ length: METER_BARS }, () => el('span'))
   const meter = el('div', { class: 'meter', role: 'img', 'aria-label': 'Microphone level' }, ...bars)
   const cameraToggle = toggle('camera')
   const microphoneToggle = toggle('microphone')
   const pickers = devicePickers({
     idPrefix: 'lobby',
-    selected: { camera: preferences.cameraId, microphone: preferences.microphoneId, speaker: preferences.speakerId },
+    selected: () => ({ camera: preferences.cameraId, microphone: preferences.microphoneId, speaker: preferences.speakerId }),
     onChange: (kind, deviceId) => {
       preferences[`${kind}Id`] = deviceId
       savePreferences(preferences)
-      if (kind !== 'speaker') void startPreview()
+      if (kind !== 'speaker') start(kind, true)
     },
     signal: closed.signal,
   })
+  const preview = new Preview(showDevice)
 
   const form = el(
     'form',
@@ -80,17 +92,14 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
       el(
         'section',
         { class: 'lobby-devices', 'aria-label': 'Camera and microphone' },
-        el('div', { class: 'preview' }, picture, pictureNote, el('div', { class: 'preview-controls' }, microphoneToggle, cameraToggle), meter),
-        deviceNotes,
+        el('div', { class: 'preview' }, picture, pictureNote, ask, el('div', { class: 'preview-controls' }, microphoneToggle, cameraToggle), meter),
+        el('div', { class: 'device-notes', role: 'status' }, notes.camera, notes.microphone),
         pickers.element,
       ),
       form,
     ),
   )
 
-  /** @type {import('../sdk/pulse.js').LocalPreview | null} */
-  let preview = null
-  let attempt = 0
   let meterFrame = 0
 
   /** @param {'camera' | 'microphone'} kind */
@@ -101,7 +110,7 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
       preferences[kind] = !preferences[kind]
       savePreferences(preferences)
       show()
-      void startPreview()
+      start(kind, true)
     }
     function show() {
       const on = preferences[kind]
@@ -115,39 +124,48 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
     return button
   }
 
-  /** Brings the preview in line with the switches; the old picture stays until the new one is there. */
-  async function startPreview() {
-    attempt += 1
-    const mine = attempt
-    const { camera, microphone, cameraId, microphoneId } = preferences
-    setText(pictureNote, camera ? 'Starting the camera…' : 'Your camera is off')
-    const next = camera || microphone ? await createLocalPreview({ camera, microphone, cameraId: cameraId || undefined, microphoneId: microphoneId || undefined }) : null
-    if (closed.signal.aborted || mine !== attempt) {
-      next?.stop()
+  /** @param {'camera' | 'microphone'} device @param {boolean} mayAsk whether the browser may be made to ask now */
+  function start(device, mayAsk) {
+    void preview.set(device, { on: preferences[device], deviceId: preferences[`${device}Id`], ask: mayAsk }).then(() => pickers.refresh())
+  }
+
+  /** @param {boolean} mayAsk */
+  function startAll(mayAsk) {
+    for (const device of DEVICES) start(device, mayAsk)
+  }
+
+  /** @param {'camera' | 'microphone'} device */
+  function showDevice(device) {
+    const state = preview.state(device)
+    const error = preview.error(device)
+    const note = notes[device]
+    const fault = error && deviceFault(device, error)
+    setAttribute(note, 'data-state', state)
+    setAttribute(note, 'data-testid', fault ? `${device}-problem` : false)
+    note.replaceChildren(
+      ...(fault
+        ? [icon(`${device}Off`), el('p', {}, fault.text), el('button', { type: 'button', class: 'link-button', 'data-testid': `${device}-retry`, onclick: () => start(device, true) }, 'Try again')]
+        : []),
+    )
+    const asks = DEVICES.filter((each) => preview.state(each) === 'ask')
+    ask.hidden = asks.length === 0
+    setText(allow, asks.length === 2 ? 'Allow camera and microphone' : `Allow ${asks[0] ?? 'camera'}`)
+    meter.hidden = preview.state('microphone') !== 'on'
+    if (device !== 'camera') {
+      if (!ask.hidden) setText(pictureNote, '')
       return
     }
-    if ((cameraId !== '' || microphoneId !== '') && next?.errors.some((error) => error.name === 'device_not_found')) {
-      // A device remembered from another day is gone: the default one will do.
-      next.stop()
-      Object.assign(preferences, { cameraId: '', microphoneId: '' })
-      await startPreview()
-      return
-    }
-    preview?.stop()
-    preview = next
-    picture.replaceChildren()
-    if (next?.video) {
-      next.video.setAttribute('aria-label', 'Your camera')
-      picture.append(next.video)
-    }
-    setText(pictureNote, next?.video ? '' : camera ? 'No picture from your camera' : 'Your camera is off')
-    deviceNotes.replaceChildren(...(next?.errors ?? []).map((error) => el('p', {}, icon('warning'), el('span', {}, error.message))))
-    meter.hidden = !microphone
-    await pickers.refresh()
+    const { video } = preview
+    if (video !== picture.firstChild) picture.replaceChildren(...(video ? [video] : []))
+    video?.setAttribute('aria-hidden', 'true')
+    setAttribute(picture, 'role', video ? 'img' : false)
+    setAttribute(picture, 'aria-label', video ? 'Your camera' : false)
+    const says = { off: 'Your camera is off', ask: '', asking: video ? '' : 'Starting the camera…', on: '', blocked: 'Your camera is blocked', failed: 'No picture from your camera' }
+    setText(pictureNote, ask.hidden ? says[state] : '')
   }
 
   function drawMeter() {
-    const level = preview?.level ?? 0
+    const { level } = preview
     const lit = Math.round(Math.min(1, level) * METER_BARS)
     bars.forEach((bar, index) => bar.classList.toggle('lit', index < lit))
     meterFrame = requestAnimationFrame(drawMeter)
@@ -176,23 +194,26 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
     }
     preferences.name = name
     savePreferences(preferences)
-    onJoin({ name, camera: preferences.camera && !audioOnly, microphone: preferences.microphone, audioOnly })
+    // What does not work here will not work there; whoever turns it on in the call is told again.
+    const usable = (/** @type {'camera' | 'microphone'} */ device) => preferences[device] && !['blocked', 'failed'].includes(preview.state(device))
+    onJoin({ name, camera: usable('camera') && !audioOnly, microphone: usable('microphone'), audioOnly })
   }
 
   root.replaceChildren(screen)
   document.title = 'Join · Pulse'
   if (preferences.name === '') nameField.focus({ preventScroll: true })
-  meter.hidden = !preferences.microphone
+  meter.hidden = true
   void pickers.refresh()
-  void startPreview()
+  startAll(false)
+  // Whoever allows a device in the browser's own settings is not asked to press anything here.
+  void watchPermissions(() => startAll(false), closed.signal)
   drawMeter()
 
   return {
     close() {
       closed.abort()
       cancelAnimationFrame(meterFrame)
-      preview?.stop()
-      preview = null
+      preview.close()
       screen.remove()
     },
   }

@@ -13,10 +13,13 @@ const KEY = 'pulse'
  * @property {string} microphoneId
  * @property {string} speakerId
  * @property {boolean} shortcuts single-letter shortcuts in a call
+ * @property {string} view how a call is laid out: auto, grid or speaker
+ * @property {string} receive how much video is received: auto, high or low
+ * @property {string} theme system, light or dark
  */
 
 /** @type {Preferences} */
-const DEFAULTS = { name: '', camera: true, microphone: true, cameraId: '', microphoneId: '', speakerId: '', shortcuts: true }
+const DEFAULTS = { name: '', camera: true, microphone: true, cameraId: '', microphoneId: '', speakerId: '', shortcuts: true, view: 'auto', receive: 'auto', theme: 'system' }
 
 /** @returns {Preferences} */
 export function loadPreferences() {

@@ -1,7 +1,9 @@
 /**
- * The statistics panel: the room's counters as they are, once a second while it is open, and as text to send to somebody.
+ * The statistics panel: first what a person wants to know, then every counter, once a second while it is open; and all of it to copy.
  */
-import { el, setText } from './dom.js'
+import { el, setAttribute, setText } from './dom.js'
+import { icon } from './icons.js'
+import { readingsOf } from './readings.js'
 import { toast } from './toast.js'
 
 const REFRESH_MS = 1_000
@@ -13,26 +15,71 @@ const REFRESH_MS = 1_000
  * @param {AbortSignal} signal
  */
 export function createStatistics(room, signal) {
-  const table = el('dl', { class: 'statistics', 'data-testid': 'statistics' })
-  const element = el('div', { class: 'panel-scroll', tabindex: '0', role: 'region', 'aria-label': 'Counters' }, el('button', { type: 'button', class: 'button', onclick: () => void copy() }, 'Copy as text'), table)
+  const label = el('strong', { 'data-testid': 'quality-label' })
+  const tone = el('div', { class: 'reading-quality' }, icon('signal'), el('div', {}, label, el('span', {}, 'Your call')))
+  const values = { mos: el('dd', { 'data-testid': 'reading-mos' }), roundTrip: el('dd', { 'data-testid': 'reading-rtt' }), up: el('dd', { 'data-testid': 'reading-up' }), down: el('dd', { 'data-testid': 'reading-down' }) }
+  const summary = el(
+    'dl',
+    { class: 'readings' },
+    el('div', {}, el('dt', {}, 'Sound (MOS)'), values.mos),
+    el('div', {}, el('dt', {}, 'Round trip'), values.roundTrip),
+    el('div', {}, el('dt', {}, 'Sending'), values.up),
+    el('div', {}, el('dt', {}, 'Receiving'), values.down),
+  )
+  const people = el('div', { class: 'reading-people', 'data-testid': 'reading-people' })
+  const counters = el('dl', { class: 'statistics', 'data-testid': 'statistics' })
+  const details = el('details', { class: 'counters', ontoggle: () => refresh() }, el('summary', {}, 'All counters'), counters)
+  const element = el(
+    'div',
+    { class: 'panel-scroll', tabindex: '0', role: 'region', 'aria-label': 'Call statistics' },
+    tone, summary, people,
+    el('button', { type: 'button', class: 'button', 'data-testid': 'statistics-copy', onclick: () => void copy() }, icon('copy'), 'Copy as JSON'),
+    details,
+  )
   /** @type {Map<string, HTMLElement>} */
-  const values = new Map()
+  const cells = new Map()
+  /** @type {import('./readings.js').Before | null} */
+  let before = null
   let timer = 0
 
   function refresh() {
-    const rows = flatten(room.statistics())
+    const statistics = room.statistics()
+    const names = new Map([['', `${room.localParticipant.name} (you)`], ...[...room.participants.values()].map(({ id, name }) => /** @type {[string, string]} */ ([id, name]))])
+    const { readings, before: next } = readingsOf(statistics, names, performance.now(), before)
+    before = next
+    setText(label, readings.label)
+    setAttribute(tone, 'data-quality', readings.tone)
+    for (const name of /** @type {(keyof typeof values)[]} */ (Object.keys(values))) setText(values[name], readings[name])
+    showPeople(readings.people)
+    if (details.open) showCounters(flatten(statistics))
+  }
+
+  /** @param {import('./readings.js').Readings['people']} those */
+  function showPeople(those) {
+    const key = JSON.stringify(those)
+    if (people.dataset['key'] === key) return
+    people.dataset['key'] = key
+    people.replaceChildren(
+      ...those.filter(({ lines }) => lines.length > 0).map(({ name, lines }) =>
+        el('table', {}, el('caption', {}, name), el('tbody', {}, ...lines.map(({ source, values: shown }) => el('tr', {}, el('th', { scope: 'row' }, source), el('td', {}, shown.join(' · ') || 'nothing yet'))))),
+      ),
+    )
+  }
+
+  /** @param {[string, string][]} rows */
+  function showCounters(rows) {
     const names = new Set(rows.map(([name]) => name))
-    for (const [name, value] of values) {
+    for (const [name, value] of cells) {
       if (names.has(name)) continue
       value.parentElement?.remove()
-      values.delete(name)
+      cells.delete(name)
     }
     for (const [name, text] of rows) {
-      let value = values.get(name)
+      let value = cells.get(name)
       if (!value) {
         value = el('dd')
-        values.set(name, value)
-        table.append(el('div', {}, el('dt', {}, name), value))
+        cells.set(name, value)
+        counters.append(el('div', {}, el('dt', {}, name), value))
       }
       setText(value, text)
     }
@@ -50,6 +97,7 @@ export function createStatistics(room, signal) {
   /** @param {boolean} open */
   function setOpen(open) {
     clearInterval(timer)
+    before = null
     if (!open) return
     refresh()
     timer = window.setInterval(refresh, REFRESH_MS)

@@ -1,5 +1,5 @@
 /**
- * Short notices that go by themselves, and announcements for screen readers. Holds at most MAX_TOASTS; the oldest goes first.
+ * Short notices that go by themselves. Holds at most MAX_TOASTS; the oldest goes first.
  */
 import { el, sentenceOf } from './dom.js'
 import { icon } from './icons.js'
@@ -58,15 +58,4 @@ function remove(element) {
   clearTimeout(shown.get(element)?.timer)
   shown.delete(element)
   element.remove()
-}
-
-/**
- * Says something to screen readers only.
- * @param {string} text
- */
-export function announce(text) {
-  const announcer = document.getElementById('announcer')
-  if (!announcer) return
-  // A line of its own each time: equal sentences in a row are read again.
-  announcer.replaceChildren(el('p', {}, text))
 }
