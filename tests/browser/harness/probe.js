@@ -96,15 +96,15 @@ export function installProbe() {
     })
   }
 
-  /** In how many of the looks of `spanMs` a tone is there, from its first one on. */
-  function steady(hz, spanMs, limitMs) {
+  /** In how many of the looks of `spanMs` a tone of that level is there, from its first one on. */
+  function steady(hz, spanMs, limitMs, atLeastDb = -50) {
     const from = performance.now()
     let first = 0
     let looks = 0
     let present = 0
     return listen((analyser) => {
       const now = performance.now()
-      const there = levelAt(analyser, hz) > -50
+      const there = levelAt(analyser, hz) > atLeastDb
       if (there && first === 0) first = now
       if (first === 0) {
         if (now - from > limitMs) throw new Error(`no tone at ${hz} Hz within ${limitMs} ms`)

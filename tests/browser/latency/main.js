@@ -5,6 +5,8 @@ import { parseArgs } from 'node:util'
 import { launchBrowser, person } from '../harness/browser.js'
 import { startEdge } from '../harness/edge.js'
 import { firstDecodableByteMs } from './edge-client.js'
+import { startLoad } from './load.js'
+import { connectPeers } from './rtc.js'
 import { installKnownDevices } from './sources.js'
 
 // The app of one second ago is still starting: decoders warm up, the jitter buffer finds its depth.
@@ -19,7 +21,7 @@ const { values: options } = parseArgs({
 })
 const seconds = Number(options.seconds)
 if (options.help || !(seconds > 0)) {
-  process.stdout.write('Usage: tests/latency [--json] [--seconds N]\n\nMeasures a call of two pages on the release edge, N seconds of it (20).\n')
+  process.stdout.write('Usage: tests/latency [--json] [--seconds N]\n\nMeasures a call of two pages on the release edge, N seconds of it (20): idle, then with every core half busy, then beside an\nRTCPeerConnection between the same pages.\n')
   process.exit(options.help ? 0 : 2)
 }
 
@@ -28,7 +30,7 @@ const results = []
 
 /** @param {string} name @param {number} value @param {string} unit @param {number | null} [bar] the most it may be */
 function report(name, value, unit, bar = null) {
-  const rounded = Math.round(value * 10) / 10
+  const rounded = Math.round(value * 100) / 100
   results.push({ name, value: rounded, unit, bar, ok: bar === null || rounded <= bar })
 }
 
@@ -39,8 +41,42 @@ function quantile(values, share) {
   return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)]
 }
 
+/**
+ * Watches and listens to Ada for a time at Bob's. A skew is how much later a beep is heard than the picture of its moment is seen,
+ * against the picture that is first seen nearest to it: negative where the picture is behind.
+ * @param {import('playwright-core').Page} sender @param {import('playwright-core').Page} receiver
+ */
+async function measure(sender, receiver) {
+  const { seen, unreadable, from, until, heard, targetMs, skewP95Ms } = await receiver.evaluate(async ({ warmUpMs, seconds }) => {
+    const { pulseKnown, pulseRoom, pulseHeard } = globalThis
+    await new Promise((resolve) => setTimeout(resolve, warmUpMs))
+    const from = Date.now()
+    const pictures = await pulseKnown.watch(() => document.querySelector('[data-testid=tile][data-name=Ada] canvas'), seconds)
+    const { tracks } = pulseRoom.statistics().received
+    const of = (/** @type {string} */ wanted) => tracks.find(({ source }) => source === wanted)
+    const { targetMs } = of('microphone')
+    return { ...pictures, from, until: Date.now(), heard: pulseHeard.filter((at) => at >= from), targetMs, skewP95Ms: of('camera').skewP95Ms }
+  }, { warmUpMs: WARM_UP_MS, seconds })
+  const beeped = (await sender.evaluate(() => globalThis.pulseKnown.beeped)).filter((at) => at >= from && at <= until - LOST_AFTER_MS)
+  const beeps = beeped.flatMap((at) => {
+    const onset = heard.find((each) => each >= at)
+    return onset - at < LOST_AFTER_MS ? [{ onset, delay: onset - at }] : []
+  })
+  const skews = beeps.map(({ onset, delay }) => {
+    const nearest = seen.reduce((best, each) => (Math.abs(each.at - onset) < Math.abs(best.at - onset) ? each : best))
+    return delay - nearest.age
+  })
+  return { ages: seen.map(({ age }) => age), unreadable, delays: beeps.map(({ delay }) => delay), lost: beeped.length - beeps.length, targetMs, skews, skewP95Ms }
+}
+
 const edge = await startEdge()
-const browser = await launchBrowser({ flags: ['--autoplay-policy=no-user-gesture-required'] })
+const browser = await launchBrowser({
+  flags: [
+    '--autoplay-policy=no-user-gesture-required',
+    // For the peer connection, which has no server to ask: plain addresses, that of this machine among them.
+    '--disable-features=WebRtcHideLocalIpsWithMdns', '--allow-loopback-in-peer-connection',
+  ],
+})
 try {
   // The ears and the fake microphone bring worklets that the app's content policy, rightly, does not know.
   const known = { init: installKnownDevices, context: { bypassCSP: true } }
@@ -53,27 +89,31 @@ try {
   await bob.get('control-microphone').click()
   await ada.page.locator('[data-testid=tile][data-name=Bob][data-muted=true]').waitFor()
 
-  const measured = bob.page.evaluate(async ({ warmUpMs, seconds }) => {
-    const { pulseKnown, pulseRoom } = globalThis
-    const heard = await pulseKnown.listenAt(pulseRoom.outputNode)
-    await new Promise((resolve) => setTimeout(resolve, warmUpMs))
-    const from = Date.now()
-    const picture = await pulseKnown.watch(() => document.querySelector('[data-testid=tile][data-name=Ada] canvas'), seconds)
-    const microphone = pulseRoom.statistics().received.tracks.find(({ source }) => source === 'microphone')
-    return { ...picture, from, until: Date.now(), heard: heard.filter((at) => at >= from), targetMs: microphone?.targetMs ?? 0 }
-  }, { warmUpMs: WARM_UP_MS, seconds })
-  const { ages, unreadable, from, until, heard, targetMs } = await measured
-  const beeped = (await ada.page.evaluate(() => globalThis.pulseKnown.beeped)).filter((at) => at >= from && at <= until - LOST_AFTER_MS)
-  const delays = beeped.map((at) => heard.find((onset) => onset >= at) - at).filter((delay) => delay < LOST_AFTER_MS)
+  await bob.page.evaluate(async () => {
+    const heard = await globalThis.pulseKnown.listenAt(globalThis.pulseRoom.outputNode)
+    Object.assign(globalThis, { pulseHeard: heard })
+  })
+  const idle = await measure(ada.page, bob.page)
+  report('glass_to_glass_p50', quantile(idle.ages, 0.5), 'ms', 80)
+  report('glass_to_glass_p95', quantile(idle.ages, 0.95), 'ms', 140)
+  report('glass_to_glass_pictures', idle.ages.length / seconds, '1/s')
+  report('glass_to_glass_unreadable', idle.unreadable, 'pictures')
+  report('microphone_to_worklet_p50', quantile(idle.delays, 0.5), 'ms', 80)
+  report('microphone_to_worklet_p95', quantile(idle.delays, 0.95), 'ms', 120)
+  report('microphone_to_worklet_lost', idle.lost, `of ${idle.lost + idle.delays.length} beeps`)
+  report('jitter_buffer_target', idle.targetMs, 'ms')
+  report('lip_sync_skew_p50', quantile(idle.skews, 0.5), 'ms')
+  report('lip_sync_skew_p95', quantile(idle.skews.map(Math.abs), 0.95), 'ms', 60)
+  report('lip_sync_skew_p95_by_sdk', idle.skewP95Ms, 'ms', 60)
 
-  report('glass_to_glass_p50', quantile(ages, 0.5), 'ms', 80)
-  report('glass_to_glass_p95', quantile(ages, 0.95), 'ms', 140)
-  report('glass_to_glass_pictures', ages.length / seconds, '1/s')
-  report('glass_to_glass_unreadable', unreadable, 'pictures')
-  report('microphone_to_worklet_p50', quantile(delays, 0.5), 'ms', 80)
-  report('microphone_to_worklet_p95', quantile(delays, 0.95), 'ms', 120)
-  report('microphone_to_worklet_lost', beeped.length - delays.length, `of ${beeped.length} beeps`)
-  report('jitter_buffer_target', targetMs, 'ms')
+  const endLoad = startLoad()
+  const loaded = await measure(ada.page, bob.page).finally(endLoad)
+  report('loaded_glass_to_glass_p50', quantile(loaded.ages, 0.5), 'ms')
+  report('loaded_glass_to_glass_p95', quantile(loaded.ages, 0.95), 'ms')
+  report('loaded_microphone_to_worklet_p50', quantile(loaded.delays, 0.5), 'ms')
+  report('loaded_lip_sync_skew_p50', quantile(loaded.skews, 0.5), 'ms')
+  report('loaded_lip_sync_skew_p95', quantile(loaded.skews.map(Math.abs), 0.95), 'ms', 60)
+  report('loaded_lip_sync_skew_p95_by_sdk', loaded.skewP95Ms, 'ms', 60)
 
   const pictures = []
   for (let turn = 0; turn < LATE_PAGES; turn++) {
@@ -99,6 +139,19 @@ try {
   }
   report('late_join_first_byte_p50', quantile(bytes, 0.5), 'ms', 20)
   report('late_join_first_byte_p95', quantile(bytes, 0.95), 'ms')
+
+  await ada.get('leave').click()
+  await bob.get('leave').click()
+  await connectPeers(ada.page, bob.page)
+  const { seen } = await bob.page.evaluate(async ({ warmUpMs, seconds }) => {
+    await new Promise((resolve) => setTimeout(resolve, warmUpMs))
+    return globalThis.pulseKnown.watch(() => document.getElementById('rtc'), seconds)
+  }, { warmUpMs: WARM_UP_MS, seconds })
+  const peers = seen.map(({ age }) => age)
+  report('rtc_glass_to_glass_p50', quantile(peers, 0.5), 'ms')
+  report('rtc_glass_to_glass_p95', quantile(peers, 0.95), 'ms')
+  report('glass_to_glass_p50_by_rtc', quantile(idle.ages, 0.5) / quantile(peers, 0.5), 'times', 1.5)
+  report('glass_to_glass_p95_by_rtc', quantile(idle.ages, 0.95) / quantile(peers, 0.95), 'times', 1.5)
 } finally {
   await browser.close()
   await edge.stop()

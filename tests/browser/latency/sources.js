@@ -51,18 +51,18 @@ export function installKnownDevices() {
   }
 
   /**
-   * Ages of the pictures on an element, each when it is first seen there, for a time.
-   * @param {() => HTMLCanvasElement | null} find @param {number} seconds
+   * The pictures on an element for a time: when each is first seen there, and how old it is then.
+   * @param {() => HTMLCanvasElement | HTMLVideoElement | null} find @param {number} seconds
    */
   async function watch(find, seconds) {
-    const ages = []
+    const seen = []
     let unreadable = 0
     let last = -1
     const until = performance.now() + seconds * 1000
     while (performance.now() < until) {
       await new Promise(requestAnimationFrame)
       const picture = find()
-      if (!picture || picture.width !== WIDTH) continue
+      if (!picture || (picture.videoWidth ?? picture.width) !== WIDTH) continue
       const age = ageOf(picture)
       if (age === null) {
         unreadable++
@@ -71,9 +71,9 @@ export function installKnownDevices() {
       const painted = Math.round(wallMs() - age)
       if (Math.abs(painted - last) <= 1) continue
       last = painted
-      ages.push(age)
+      seen.push({ at: painted + age, age })
     }
-    return { ages, unreadable }
+    return { seen, unreadable }
   }
 
   // The audio thread has no performance.now(); Date.now() is the one clock that both pages' audio threads share.
