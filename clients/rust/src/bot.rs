@@ -5,7 +5,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use pulse_proto::{
     DisplayName, ErrorCode, RoomName,
-    control::{CodecConfig, Source as TrackSource, TrackConfig},
+    control::{CodecConfig, Source as TrackSource, Subscribe, TrackConfig},
     limits::{FRAME_HEADER, IDLE_TIMEOUT, MAX_CHUNK_PAYLOAD, MEDIA_HEADER},
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
@@ -39,6 +39,10 @@ pub struct BotOptions {
     pub video: bool,
     /// Whether to publish the tone.
     pub audio: bool,
+    /// Whether to take what others publish.
+    pub receive: bool,
+    /// How far its picture and tone are ahead of those of a bot that starts with it at zero.
+    pub phase: Duration,
     /// How the socket is made.
     pub socket: SocketOptions,
 }
@@ -49,6 +53,8 @@ impl std::fmt::Debug for BotOptions {
         f.debug_struct("BotOptions")
             .field("video", &self.video)
             .field("audio", &self.audio)
+            .field("receive", &self.receive)
+            .field("phase", &self.phase)
             .field("socket", &self.socket)
             .finish_non_exhaustive()
     }
@@ -104,7 +110,8 @@ impl Bot {
         ] {
             let clip = clip.ok_or(BotError::Media)?;
             if wanted {
-                sources.push(Source::new(clip, track, Duration::ZERO));
+                let source = Source::new(clip, track, Duration::ZERO);
+                sources.push(source.begun_earlier(options.phase));
             }
         }
         Ok(Self {
@@ -183,6 +190,14 @@ impl Bot {
         for source in &self.sources {
             // Here and below: a connection that is over says why by its last event.
             let _ = client.announce(&track_config(source.track())).await;
+        }
+        if !self.options.receive {
+            let nothing = Subscribe {
+                audio: false,
+                video: false,
+                ..Subscribe::everything()
+            };
+            let _ = client.subscribe(&nothing).await;
         }
         let mut reports = interval_at(Instant::now() + REPORT_INTERVAL, REPORT_INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Delay);

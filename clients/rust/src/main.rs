@@ -3,12 +3,14 @@
 
 use std::{
     io::{self, Write},
+    pin::pin,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 use pulse_client::{Address, Bot, BotOptions, Report, SocketOptions};
+use tokio::{sync::watch, task::JoinSet};
 use tracing_subscriber::EnvFilter;
 
 /// Takes part in Pulse calls from a terminal.
@@ -21,9 +23,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Joins a room as a participant that shows a moving picture and plays a tone.
+    /// Joins a room as a participant that shows a moving picture and plays a tone, or as several.
     ///
-    /// Each second and at the end it says what it receives of the others. Ctrl-C leaves the room.
+    /// The picture has 320×180 pixels at 15 frames a second; the tone beeps twice a second. Both are encoded
+    /// already. Each second and at the end it says what it receives of the others; of several bots the first
+    /// one does. Ctrl-C leaves the room.
     Bot(BotArguments),
 }
 
@@ -41,6 +45,18 @@ struct BotArguments {
     /// What the bot is called
     #[arg(long, default_value = "Bot")]
     name: String,
+    /// How many bots; from two on they are called Bot 1, Bot 2, …
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    count: u8,
+    /// How many of them play the tone: all, if nothing is said
+    #[arg(long, value_name = "N", conflicts_with = "no_audio")]
+    speaking: Option<u8>,
+    /// Receive nothing of what others send; many bots are cheap then
+    #[arg(long)]
+    send_only: bool,
+    /// Where in picture and tone each bot begins is drawn from this number
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
     /// Leave after this time, such as 90, 90s, 5m or 1h
     #[arg(long, value_name = "TIME", value_parser = duration)]
     duration: Option<Duration>,
@@ -57,6 +73,9 @@ struct BotArguments {
     #[arg(long)]
     json: bool,
 }
+
+/// The built-in picture begins again after 96 frames at 15 a second.
+const LONGEST_PHASE_US: u64 = 6_400_000;
 
 /// Where a bot goes that is not told.
 const DEFAULT_URL: &str = "http://localhost:8080";
@@ -104,30 +123,83 @@ fn run(arguments: BotArguments) -> Result<(), Box<dyn std::error::Error>> {
     let Some(room) = arguments.room.or_else(|| address.room.clone()) else {
         return Err("Which room? Add --room NAME, or give an invitation link.".into());
     };
-    let bot_options = BotOptions {
-        address,
-        room,
-        name: arguments.name,
-        video: !arguments.no_video,
-        audio: !arguments.no_audio,
-        socket: SocketOptions {
-            insecure: arguments.insecure,
-            receive_buffer_bytes: None,
-        },
-    };
+    let several = arguments.count > 1;
+    let speaking = arguments.speaking.unwrap_or(arguments.count);
+    let bots = (1..=arguments.count).map(|number| {
+        Bot::new(BotOptions {
+            address: address.clone(),
+            room: room.clone(),
+            name: if several {
+                format!("{} {number}", arguments.name)
+            } else {
+                arguments.name.clone()
+            },
+            video: !arguments.no_video,
+            audio: !arguments.no_audio && number <= speaking,
+            receive: !arguments.send_only,
+            phase: phase(arguments.seed, number),
+            socket: SocketOptions {
+                insecure: arguments.insecure,
+                receive_buffer_bytes: None,
+            },
+        })
+    });
+    let bots = bots.collect::<Result<Vec<Bot>, _>>()?;
     let json = arguments.json;
     let duration = arguments.duration;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?
         .block_on(async move {
-            let bot = Bot::new(bot_options)?;
-            let last = bot
-                .run(stop(duration), |report| print(report, json))
-                .await?;
-            print(&last, json);
-            Ok(())
+            let (stopping, stopped) = watch::channel(false);
+            let mut running = JoinSet::new();
+            for (index, bot) in bots.into_iter().enumerate() {
+                let mut stopped = stopped.clone();
+                let stop = async move {
+                    // A sender that is gone is a reason to stop, too.
+                    let _ = stopped.wait_for(|stopped| *stopped).await;
+                };
+                running.spawn(async move {
+                    let tells = index == 0;
+                    let last = bot.run(stop, |report| {
+                        if tells {
+                            print(report, json);
+                        }
+                    });
+                    last.await.map(|last| tells.then_some(last))
+                });
+            }
+            let mut timer = pin!(stop(duration));
+            let mut result = Ok(());
+            loop {
+                tokio::select! {
+                    ended = running.join_next() => match ended {
+                        None => return result,
+                        Some(Ok(Ok(last))) => last.iter().for_each(|last| print(last, json)),
+                        // The others leave politely; the first reason is told.
+                        Some(Ok(Err(error))) => {
+                            stopping.send_replace(true);
+                            result = result.and(Err(error.into()));
+                        }
+                        Some(Err(error)) => {
+                            stopping.send_replace(true);
+                            result = result.and(Err(error.into()));
+                        }
+                    },
+                    () = &mut timer, if !*stopping.borrow() => {
+                        stopping.send_replace(true);
+                    }
+                }
+            }
         })
+}
+
+/// Somewhere in the longer of the two clips, the same for the same seed and bot (SplitMix64).
+const fn phase(seed: u64, number: u8) -> Duration {
+    let mut bits = seed.wrapping_add((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Duration::from_micros((bits ^ (bits >> 31)) % LONGEST_PHASE_US)
 }
 
 /// Done when it is time to go: after the duration, at Ctrl-C, or when asked to by the system.
@@ -174,6 +246,17 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn bots_begin_apart_and_where_their_seed_says() {
+        let all: Vec<Duration> = (1..=16).map(|number| phase(1, number)).collect();
+        let mut apart = all.clone();
+        apart.sort();
+        apart.dedup();
+        assert_eq!(apart.len(), 16);
+        assert_eq!(phase(1, 16), all[15]);
+        assert_ne!(phase(2, 16), all[15]);
     }
 
     #[test]

@@ -41,6 +41,18 @@ impl Source {
         }
     }
 
+    /// Goes on as if it had begun so much earlier, with the keyframe that is next.
+    #[must_use]
+    pub fn begun_earlier(mut self, by: Duration) -> Self {
+        let packet_us = u128::from(self.clip.packet_us.max(1));
+        let packets = self.clip.packets.len().max(1) as u128;
+        let (behind, part) = (by.as_micros() / packet_us, by.as_micros() % packet_us);
+        self.position = usize::try_from(behind % packets).unwrap_or_default();
+        self.due_at += Duration::from_micros(u64::try_from(part).unwrap_or_default());
+        self.request_keyframe();
+        self
+    }
+
     /// The track's number.
     pub const fn track(&self) -> u8 {
         self.track
@@ -63,8 +75,11 @@ impl Source {
         }
         let late = now - self.due_at;
         if late > SOURCE_LATE {
-            self.skipped += late;
-            self.due_at = now;
+            // Whole packets: what was out of step with others stays so.
+            let packet_us = u128::from(self.clip.packet_us.max(1));
+            let part = Duration::from_micros((late.as_micros() % packet_us) as u64);
+            self.skipped += late - part;
+            self.due_at = now - part;
         }
         let packet = self.clip.packets.get(self.position)?;
         let due = Due {
@@ -160,6 +175,22 @@ mod tests {
             }
         }
         assert_eq!(decoded.len(), 900);
+    }
+
+    #[test]
+    fn sources_are_out_of_step_and_stay_so() {
+        let mut source = Source::new(clip().unwrap(), 1, Duration::ZERO)
+            .begun_earlier(Duration::from_micros(40 * 66_667 + 30_000));
+        assert_eq!((source.due_at(), source.position), (millis(30), 64));
+        let first = play(&mut source, 0, 100);
+        assert_eq!(first.len(), 2);
+        assert!(first[0].header.keyframe());
+        let late = source.take(millis(7_000)).unwrap();
+        assert_eq!((late.header.captured_us - 30_000) % 66_667, 0);
+        let mut speech = Source::new(tone().unwrap(), 0, Duration::ZERO)
+            .begun_earlier(Duration::from_micros(2_017_000));
+        assert_eq!((speech.due_at(), speech.position), (millis(17), 0));
+        assert_eq!(play(&mut speech, 0, 100).len(), 5);
     }
 
     #[test]

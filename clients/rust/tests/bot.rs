@@ -9,6 +9,8 @@
 
 mod served;
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use pulse_client::{Address, Bot, BotError, BotOptions, Report, SocketOptions};
 use pulse_proto::{
@@ -36,6 +38,8 @@ async fn bot() -> (
         name: "Bot".into(),
         video: true,
         audio: true,
+        receive: true,
+        phase: Duration::ZERO,
         socket: SocketOptions::default(),
     });
     let (stop, stopped) = oneshot::channel::<()>();
@@ -177,6 +181,8 @@ fn impossible_names_get_a_sentence() {
         name: "Bot".into(),
         video: false,
         audio: false,
+        receive: true,
+        phase: Duration::ZERO,
         socket: SocketOptions::default(),
     };
     let error = Bot::new(options.clone()).unwrap_err().to_string();
