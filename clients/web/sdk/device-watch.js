@@ -57,9 +57,11 @@ export function watchDevice(watch, event) {
     case 'devices':
       return listed(watch, event.devices, event.now, event.live)
     case 'ended': {
-      if (watch.phase !== 'using' && watch.phase !== 'opening') return [watch, []]
+      if (!watch.used) return [watch, []]
       if (event.revoked) return block(watch)
       const now = { ...watch, devices: event.devices }
+      // Another one is on its way in already.
+      if (watch.phase === 'opening') return [{ ...now, used: null }, []]
       return lose({ ...now, tried: [] }, isPresent(now) ? 'device_ended' : 'device_unplugged', event.now)
     }
     case 'permission':
@@ -129,7 +131,11 @@ function settle(watch, before = watch.devices) {
 /** @param {Device} used @param {Device[]} devices @param {Device[]} before @returns {boolean} */
 function isOtherDefault(used, devices, before) {
   const listed = devices.find(({ deviceId }) => deviceId === 'default')
-  if (listed) return used.groupId !== '' && listed.groupId !== '' && listed.groupId !== used.groupId
+  if (listed) {
+    if (used.groupId === '' || listed.groupId === '' || listed.groupId === used.groupId) return false
+    // Who is on another one is so by the browser's own settings, until the default changes.
+    return used.deviceId === 'default' || listed.groupId !== before.find(({ deviceId }) => deviceId === 'default')?.groupId
+  }
   // Where no entry says which is the default one, it is the first; its change alone counts, since not every browser keeps to that.
   const [first] = devices
   return first !== undefined && first.deviceId !== before[0]?.deviceId && first.deviceId !== used.deviceId

@@ -3,28 +3,38 @@
 
 import { defaults } from './defaults.js'
 import { PulseError } from './errors.js'
-import { hasScreenShare } from './support.js'
+import { hasScreenShare, hasTrackProcessor } from './support.js'
 
-/** @param {unknown} error @param {boolean} [share] whether a screen share was asked for @returns {PulseError} */
-function deviceError(error, share = false) {
+/** @typedef {import('./device-watch.js').Device} Device */
+
+/** @param {unknown} error @param {'microphone' | 'camera' | 'screen'} device @returns {Promise<PulseError>} */
+async function deviceError(error, device) {
   if (error instanceof PulseError) return error
-  const cause = { cause: error }
-  switch (/** @type {any} */ (error)?.name) {
+  const { name, message } = /** @type {Error} */ (error)
+  const named = (/** @type {string} */ pulseName) => new PulseError(pulseName, { cause: error, device })
+  switch (name) {
     case 'NotAllowedError':
-      return new PulseError(share ? 'share_cancelled' : 'permission_denied', cause)
+      if (device === 'screen') return named('share_cancelled')
+      if (/system/i.test(message)) return named('permission_system')
+      // Who closes the question is asked again; who refuses is not.
+      return named((await permissionOf(device))?.state === 'prompt' ? 'permission_dismissed' : 'permission_denied')
     case 'SecurityError':
-      return new PulseError('permission_denied', cause)
+      return named('permission_denied')
     case 'NotFoundError':
+      return named('device_not_found')
     case 'OverconstrainedError':
-      return new PulseError('device_not_found', cause)
+      return named('overconstrained')
     case 'NotReadableError':
-      return new PulseError('device_in_use', cause)
+      return named('device_in_use')
     case 'AbortError':
-      return new PulseError(share ? 'share_cancelled' : 'device_in_use', cause)
+      return named(device === 'screen' ? 'share_cancelled' : 'device_in_use')
     default:
-      return new PulseError('device_failed', cause)
+      return named('device_failed')
   }
 }
+
+/** @param {'microphone' | 'camera'} source @returns {Promise<PermissionStatus | null>} null where the browser does not tell */
+export const permissionOf = async (source) => navigator.permissions?.query({ name: /** @type {any} */ (source) }).catch(() => null) ?? null
 
 /** @param {MediaStreamConstraints} constraints @returns {Promise<MediaStream>} */
 async function open(constraints) {
@@ -32,7 +42,7 @@ async function open(constraints) {
   try {
     return await navigator.mediaDevices.getUserMedia(constraints)
   } catch (error) {
-    throw deviceError(error)
+    throw await deviceError(error, constraints.audio ? 'microphone' : 'camera')
   }
 }
 
@@ -51,6 +61,61 @@ export const openCamera = (deviceId) => open({
   },
 })
 
+/** @param {MediaStream} stream @returns {Device} where it comes from */
+export function deviceOf(stream) {
+  const [track] = stream.getTracks()
+  const { deviceId = '', groupId = '' } = track.getSettings()
+  return { deviceId, groupId, label: track.label }
+}
+
+/** @param {MediaStream} stream */
+export function stopStream(stream) {
+  for (const track of stream.getTracks()) track.stop()
+}
+
+/**
+ * Exactly this device, and only if something comes from it.
+ * @param {'microphone' | 'camera'} source @param {string} deviceId '' is the default one
+ * @returns {Promise<MediaStream>}
+ */
+export async function openVerified(source, deviceId) {
+  const stream = await (source === 'microphone' ? openMicrophone : openCamera)(deviceId)
+  const given = deviceOf(stream).deviceId
+  if ((deviceId === '' || given === deviceId) && (await delivers(stream.getTracks()[0]))) return stream
+  stopStream(stream)
+  throw new PulseError('device_failed', { device: source, cause: `asked for ${deviceId}, given ${given}` })
+}
+
+/** @param {MediaStreamTrack} track @returns {Promise<boolean>} whether a first frame or block comes from it */
+async function delivers(track) {
+  // Sound that cannot be looked at: a device that gives none mutes its track.
+  if (!hasTrackProcessor()) return track.kind === 'video' ? showsFrame(track) : track.readyState === 'live' && !track.muted
+  // The processor's own copy: the track itself is read by others.
+  const copy = track.clone()
+  const reader = new MediaStreamTrackProcessor({ track: copy }).readable.getReader()
+  const timer = setTimeout(() => void reader.cancel(), defaults.devices.firstSampleMs)
+  const { value } = await reader.read()
+  clearTimeout(timer)
+  value?.close()
+  void reader.cancel()
+  copy.stop()
+  return value !== undefined
+}
+
+/** @param {MediaStreamTrack} track @returns {Promise<boolean>} */
+async function showsFrame(track) {
+  const video = createVideo(new MediaStream([track]))
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer
+  const shown = await new Promise((resolve) => {
+    video.requestVideoFrameCallback(() => resolve(true))
+    timer = setTimeout(resolve, defaults.devices.firstSampleMs, false)
+  })
+  clearTimeout(timer)
+  video.srcObject = null
+  return shown
+}
+
 /** @param {DisplayMediaStreamOptions} [options] added to the SDK's own @returns {Promise<MediaStream>} */
 export async function openScreen(options) {
   if (!hasScreenShare()) throw new PulseError(navigator.mediaDevices ? 'not_supported' : 'insecure_context')
@@ -62,7 +127,7 @@ export async function openScreen(options) {
       ...options,
     })
   } catch (error) {
-    throw deviceError(error, true)
+    throw await deviceError(error, 'screen')
   }
 }
 
@@ -125,7 +190,7 @@ export class LocalPreview {
     try {
       await step()
     } catch (error) {
-      this.errors.push(deviceError(error))
+      this.errors.push(error instanceof PulseError ? error : new PulseError('device_failed', { cause: error }))
     }
   }
 

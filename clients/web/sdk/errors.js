@@ -51,10 +51,19 @@ const LOCAL = {
   connection_lost: 'The connection was lost. Please join again.',
   not_connected: 'You are not connected to a room.',
   already_connected: 'You are already in a room.',
-  permission_denied: 'Access was refused. Please allow it in the address bar of your browser.',
-  device_not_found: 'No such device was found. Please plug one in or choose another.',
-  device_in_use: 'The device cannot be opened. Another program may be using it.',
-  device_failed: 'The device could not be started. Please choose another.',
+  permission_denied: 'Access to the {device} was refused. Please allow it in the address bar of your browser.',
+  permission_dismissed: 'The question for the {device} was closed. Please press the button again and allow it.',
+  permission_system: 'Your system keeps the {device} from this browser. Please allow it in the settings of the system.',
+  permission_revoked: 'Access to the {device} was taken back. Please allow it in the address bar of your browser.',
+  device_not_found: 'No {device} was found. Please plug one in or choose another.',
+  device_in_use: 'The {device} cannot be opened. Another program may be using it.',
+  device_failed: 'The {device} could not be started. Please choose another.',
+  device_unplugged: 'The {device} was unplugged.',
+  device_ended: 'The {device} has stopped.',
+  device_muted: 'The {device} was switched off by the system or another program.',
+  overconstrained: 'The chosen {device} is not there or cannot do what was asked. Another one is used.',
+  processing_refused: 'The {device} comes without echo cancellation. Headphones keep others from hearing themselves.',
+  switch_failed: 'The chosen {device} cannot be used. The one before stays on.',
   share_cancelled: 'Screen sharing was cancelled.',
   empty_message: 'There is nothing to send.',
   message_not_sent: 'The message may not have been sent. Please try again.',
@@ -73,11 +82,12 @@ const codeByName = new Map(PROTOCOL.map(([code, name]) => [name, code]))
 export class PulseError extends Error {
   /**
    * @param {string} name a stable name of the tables above
-   * @param {{message?: string, cause?: unknown}} [options] another sentence than the table's; what led to it
+   * @param {{message?: string, cause?: unknown, device?: string}} [options] another sentence than the table's; what led to it; which device
    */
   constructor(name, options = {}) {
     const code = codeByName.get(name) ?? 0
-    super(options.message ?? byCode.get(code)?.message ?? LOCAL[name] ?? name, { cause: options.cause })
+    const message = options.message ?? byCode.get(code)?.message ?? LOCAL[name] ?? name
+    super(message.replace('{device}', options.device ?? 'device'), { cause: options.cause })
     this.name = name
     this.code = code
   }

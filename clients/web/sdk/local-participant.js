@@ -1,13 +1,21 @@
 // Owns what the local participant publishes: devices to tracks, tracks to the worker. Never talks to the network itself.
 
 import { defaults } from './defaults.js'
-import { createVideo, openCamera, openMicrophone, openScreen } from './devices.js'
+import { createVideo, deviceOf, openCamera, openMicrophone, openScreen, openVerified, stopStream } from './devices.js'
+import { PulseError } from './errors.js'
 import { Participant } from './participant.js'
 import { AudioCapture, captureFrames } from './send/capture.js'
 import { Track } from './track.js'
 import { ShareRecorder } from './v1/share-recorder.js'
 
-/** @typedef {import('./worker/messages.js').Source} Source */
+/**
+ * @typedef {import('./device-watch.js').Device} Device
+ * @typedef {import('./worker/messages.js').Interruption} Interruption
+ * @typedef {import('./worker/messages.js').Source} Source
+ */
+
+/** Why nothing is sent, the most telling cause first. @type {Interruption[]} */
+const CAUSES = ['device', 'frozen', 'hidden', 'bandwidth', 'overload']
 
 /**
  * What the local participant needs of its room.
@@ -16,20 +24,25 @@ import { ShareRecorder } from './v1/share-recorder.js'
  * @property {() => import('./recv/playout.js').AudioOutput} audio
  * @property {() => void} requireActive throws where nothing can be published
  * @property {() => boolean} hasV1
+ * @property {() => import('./local-devices.js').LocalDevices} devices
  * @property {(name: string, detail: object) => void} emit
  */
 
-/** @typedef {{track: Track, stream: MediaStream, release: () => void}} Publication */
+/**
+ * @typedef {{track: Track, stream: MediaStream, release: () => void, capture?: AudioCapture, videos: Set<HTMLVideoElement>,
+ *   causes: Set<Interruption>}} Publication
+ */
 
 export class LocalParticipant extends Participant {
   isLocal = true
   #host
-  /** @type {Map<Source, Publication & {capture?: AudioCapture, videos: Set<HTMLVideoElement>}>} */
+  /** @type {Map<Source, Publication>} */
   #publications = new Map()
   /** Changes of devices happen one after the other. @type {Promise<unknown>} */
   #order = Promise.resolve()
   /** @type {ShareRecorder | null} */
   #recorder = null
+  #silent = false
   #closed = false
 
   /** @param {Host} host */
@@ -41,25 +54,26 @@ export class LocalParticipant extends Participant {
   /**
    * Off mutes: the track stays, nothing is sent.
    * @param {boolean} on
-   * @param {{deviceId?: string}} [options] another device than the default or the one in use
+   * @param {{deviceId?: string}} [options] another device than the one in use; '' is the default one
    * @returns {Promise<void>}
    */
   setMicrophoneEnabled(on, { deviceId } = {}) {
     return this.#inOrder(async () => {
       const current = this.#publications.get('microphone')
-      if (current && on && deviceId && deviceId !== deviceOf(current.stream)) {
-        const stream = this.#adopt(await openMicrophone(deviceId), 'microphone')
-        stopStream(current.stream)
-        current.stream = stream
-        current.capture?.setStream(stream)
-      } else if (!current && on) {
-        const stream = this.#adopt(await openMicrophone(deviceId), 'microphone')
+      if (current && on) await this.#choose('microphone', deviceId)
+      else if (on) {
+        const { stream, wanted } = await this.#open('microphone', deviceId)
+        const { echoCancellation } = stream.getAudioTracks()[0].getSettings()
+        if (echoCancellation === false) this.#fail('microphone', new PulseError('processing_refused', { device: 'microphone' }))
         await this.#publishAudio('microphone', stream, defaults.microphone)
+        this.#keep('microphone', stream, wanted)
       }
-      const { track, stream } = this.#publications.get('microphone') ?? {}
+      const { track, stream, capture } = this.#publications.get('microphone') ?? {}
       if (!track || !stream || track.muted === !on) return
       track.muted = !on
       for (const each of stream.getTracks()) each.enabled = on
+      capture?.listenAnew()
+      this.#onSilent(false)
       this.#host.post({ do: 'mute', source: 'microphone', muted: !on })
       this.#host.emit(on ? 'trackUnmuted' : 'trackMuted', { participant: this, track })
     })
@@ -73,23 +87,42 @@ export class LocalParticipant extends Participant {
    */
   setCameraEnabled(on, { deviceId } = {}) {
     return this.#inOrder(async () => {
-      const current = this.#publications.get('camera')
-      if (!on) {
-        this.#unpublish('camera', 'stopped')
-        return
-      }
-      if (current && (!deviceId || deviceId === deviceOf(current.stream))) return
-      const stream = this.#adopt(await openCamera(deviceId), 'camera')
-      if (!current) {
+      if (!on) this.#unpublish('camera', 'stopped')
+      else if (this.#publications.has('camera')) await this.#choose('camera', deviceId)
+      else {
+        const { stream, wanted } = await this.#open('camera', deviceId)
         this.#publishVideo('camera', stream)
-        return
+        this.#keep('camera', stream, wanted)
       }
-      current.release()
-      stopStream(current.stream)
-      current.stream = stream
-      for (const video of current.videos) video.srcObject = stream
-      current.release = this.#sendFrames('camera', stream)
     })
+  }
+
+  /**
+   * A microphone that is muted stays so; where nothing is published, it is now.
+   * @param {'microphone' | 'camera'} source
+   * @param {string} deviceId '' is the default one
+   * @returns {Promise<void>} once it is known to be the one in use
+   */
+  switchDevice(source, deviceId) {
+    if (!this.#publications.has(source)) return this[source === 'microphone' ? 'setMicrophoneEnabled' : 'setCameraEnabled'](true, { deviceId })
+    return this.#inOrder(() => this.#switch(source, normal(deviceId)))
+  }
+
+  /**
+   * The SDK's own: takes another device into use, since the one before is not there or not the right one any more.
+   * @param {'microphone' | 'camera'} source @param {string} deviceId @param {() => boolean} stillWanted @returns {Promise<Device>}
+   */
+  reopen(source, deviceId, stillWanted) {
+    return this.#inOrder(async () => {
+      if (!stillWanted() || !this.#publications.has(source)) throw new PulseError('device_failed')
+      return this.#replace(source, await openVerified(source, deviceId))
+    })
+  }
+
+  /** The SDK's own. @param {Source} source */
+  stopDevice(source) {
+    const publication = this.#publications.get(source)
+    if (publication) stopStream(publication.stream)
   }
 
   /**
@@ -106,20 +139,12 @@ export class LocalParticipant extends Participant {
       }
       if (this.#publications.has('screen')) return
       const stream = await openScreen(options)
-      this.#adopt(stream, 'screen')
+      if (this.#closed) stopStream(stream)
+      this.#adoptShare(stream)
       this.#publishVideo('screen', stream)
       if (stream.getAudioTracks().length > 0) await this.#publishAudio('screenAudio', stream, defaults.screenAudio)
       this.updateV1Share()
     })
-  }
-
-  /**
-   * @param {'microphone' | 'camera'} source
-   * @param {string} deviceId '' is the default one
-   * @returns {Promise<void>} once it is known to be the one in use
-   */
-  switchDevice(source, deviceId) {
-    return source === 'microphone' ? this.setMicrophoneEnabled(true, { deviceId }) : this.setCameraEnabled(true, { deviceId })
   }
 
   /** @param {boolean} on */
@@ -132,11 +157,18 @@ export class LocalParticipant extends Participant {
     this.#host.emit('participantUpdated', { participant: this, changed: ['hand'] })
   }
 
-  /** The SDK's own. @param {Source} source @param {import('./worker/messages.js').Interruption | null} reason */
-  interrupted(source, reason) {
-    const track = this.tracks.get(source)
-    if (!track || track.interrupted === reason) return
+  /** The SDK's own: this keeps a source from being sent, or does no more. @param {Source} source @param {Interruption} cause @param {boolean} on */
+  interrupt(source, cause, on) {
+    const publication = this.#publications.get(source)
+    if (!publication) return
+    const { track, causes } = publication
+    if (on) causes.add(cause)
+    else causes.delete(cause)
+    const reason = CAUSES.find((each) => causes.has(each)) ?? null
+    if (reason === track.interrupted) return
     track.interrupted = reason
+    // The worker knows its own causes.
+    if (reason !== 'bandwidth' && reason !== 'overload') this.#host.post({ do: 'interrupt', source, reason })
     this.#host.emit('trackInterrupted', { participant: this, track, reason })
   }
 
@@ -169,18 +201,106 @@ export class LocalParticipant extends Participant {
     return result
   }
 
-  /** @param {MediaStream} stream @param {'microphone' | 'camera' | 'screen'} source */
-  #adopt(stream, source) {
-    if (this.#closed) stopStream(stream)
+  /** A share ends from the browser's own bar too. @param {MediaStream} stream */
+  #adoptShare(stream) {
     for (const each of stream.getTracks()) {
       each.addEventListener('ended', () => {
-        if (this.#publications.get(source)?.stream !== stream) return
-        if (source !== 'screen') this.#unpublish(source, 'ended')
-        else if (each.kind === 'video') this.#stopShare('ended')
+        if (this.#publications.get('screen')?.stream !== stream) return
+        if (each.kind === 'video') this.#stopShare('ended')
         else this.#unpublish('screenAudio', 'ended')
       }, { once: true })
     }
-    return stream
+  }
+
+  /**
+   * Opens a device to be published: the one asked for, the one chosen before, or any.
+   * @param {'microphone' | 'camera'} source @param {string} [deviceId] @returns {Promise<{stream: MediaStream, wanted: string}>}
+   */
+  async #open(source, deviceId) {
+    const wanted = normal(deviceId ?? this.#host.devices().wanted(source))
+    const openIt = source === 'microphone' ? openMicrophone : openCamera
+    let stream
+    try {
+      stream = await openIt(wanted)
+    } catch (error) {
+      const { name } = /** @type {PulseError} */ (error)
+      this.#fail(source, error)
+      // One that is not there is no reason to be without: the default one, until it is back.
+      if (wanted === '' || (name !== 'overconstrained' && name !== 'device_not_found')) throw error
+      stream = await openIt()
+    }
+    if (this.#closed) stopStream(stream)
+    return { stream, wanted }
+  }
+
+  /** What is published is looked after from now on. @param {'microphone' | 'camera'} source @param {MediaStream} stream @param {string} wanted */
+  #keep(source, stream, wanted) {
+    const [track] = stream.getTracks()
+    if (!this.#publications.has(source)) return
+    this.#host.devices().using(source, deviceOf(stream), track, wanted)
+    // It may have ended before anybody listened.
+    if (track.readyState === 'ended') void this.#host.devices().ended(source)
+  }
+
+  /** Changes to a device on the way to something else: its failure is said, and the call goes on. @param {'microphone' | 'camera'} source @param {string} [deviceId] */
+  async #choose(source, deviceId) {
+    if (deviceId === undefined || normal(deviceId) === this.#host.devices().wanted(source)) return
+    await this.#switch(source, normal(deviceId)).catch((error) => this.#fail(source, error))
+  }
+
+  /** @param {'microphone' | 'camera'} source @param {string} deviceId */
+  async #switch(source, deviceId) {
+    const current = this.#publications.get(source)
+    let stream
+    try {
+      stream = await openVerified(source, deviceId).catch((error) => {
+        // Many phones open one camera at a time.
+        if (source !== 'camera' || error.name !== 'device_in_use' || !current) throw error
+        stopStream(current.stream)
+        return openVerified(source, deviceId)
+      })
+    } catch (cause) {
+      // One that was stopped in vain is brought back like one that has ended by itself.
+      if (current?.stream.getTracks()[0].readyState === 'ended') void this.#host.devices().ended(source)
+      throw new PulseError('switch_failed', { cause, device: source })
+    }
+    this.#replace(source, stream, deviceId)
+  }
+
+  /** @param {'microphone' | 'camera'} source @param {MediaStream} stream @param {string} [wanted] @returns {Device} */
+  #replace(source, stream, wanted) {
+    const current = this.#publications.get(source)
+    if (!current || this.#closed) {
+      stopStream(stream)
+      throw new PulseError('not_connected')
+    }
+    const device = deviceOf(stream)
+    stopStream(current.stream)
+    current.stream = stream
+    if (source === 'microphone') {
+      for (const each of stream.getTracks()) each.enabled = !current.track.muted
+      current.capture?.setStream(stream)
+      this.#onSilent(false)
+    } else {
+      current.release()
+      for (const video of current.videos) video.srcObject = stream
+      current.release = this.#sendFrames('camera', stream)
+    }
+    this.#host.devices().using(source, device, stream.getTracks()[0], wanted)
+    return device
+  }
+
+  /** @param {'microphone' | 'camera'} source @param {unknown} error */
+  #fail(source, error) {
+    this.#host.emit('deviceFailed', { source, error })
+  }
+
+  /** @param {boolean} silent */
+  #onSilent(silent) {
+    const now = silent && !(this.tracks.get('microphone')?.muted ?? true)
+    if (now === this.#silent) return
+    this.#silent = now
+    this.#host.emit('microphoneSilent', { silent: now })
   }
 
   /** @param {'microphone' | 'screenAudio'} source @param {MediaStream} stream @param {{channels: number, blockMs: number}} settings */
@@ -188,8 +308,8 @@ export class LocalParticipant extends Participant {
     const audio = this.#host.audio()
     await audio.loaded
     void audio.start()
-    if (this.#closed || stream.getAudioTracks().every(({ readyState }) => readyState === 'ended')) return
-    const capture = new AudioCapture(audio.context, settings)
+    if (this.#closed) return
+    const capture = new AudioCapture(audio.context, settings, source === 'microphone' ? (silent) => this.#onSilent(silent) : undefined)
     capture.setStream(stream)
     this.#host.post({ do: 'publishAudio', source, port: capture.port }, [capture.port])
     const track = new Track({ source, isLocal: true })
@@ -229,9 +349,9 @@ export class LocalParticipant extends Participant {
     )
   }
 
-  /** @param {Track} track @param {Omit<Publication, 'track'> & {capture?: AudioCapture, videos: Set<HTMLVideoElement>}} publication */
+  /** @param {Track} track @param {Omit<Publication, 'track' | 'causes'>} publication */
   #add(track, publication) {
-    this.#publications.set(track.source, { track, ...publication })
+    this.#publications.set(track.source, { track, causes: new Set(), ...publication })
     this.tracks.set(track.source, track)
     this.#host.emit('localTrackPublished', { track })
   }
@@ -251,6 +371,8 @@ export class LocalParticipant extends Participant {
     this.#publications.delete(source)
     this.tracks.delete(source)
     this.#host.post({ do: 'unpublish', source })
+    if (source === 'microphone' || source === 'camera') this.#host.devices().off(source)
+    if (source === 'microphone') this.#onSilent(false)
     publication.release()
     // The share's picture and sound are one stream; its picture owns it.
     if (source !== 'screenAudio') stopStream(publication.stream)
@@ -259,10 +381,5 @@ export class LocalParticipant extends Participant {
   }
 }
 
-/** @param {MediaStream} stream */
-const deviceOf = (stream) => stream.getTracks()[0]?.getSettings().deviceId
-
-/** @param {MediaStream} stream */
-function stopStream(stream) {
-  for (const track of stream.getTracks()) track.stop()
-}
+/** Browsers list the default device under a name of its own. @param {string} deviceId */
+const normal = (deviceId) => (deviceId === 'default' ? '' : deviceId)

@@ -4,10 +4,11 @@
 import { Chat } from './chat.js'
 import { defaults } from './defaults.js'
 import { fromPlain, PulseError } from './errors.js'
+import { LocalDevices } from './local-devices.js'
 import { LocalParticipant } from './local-participant.js'
 import { People } from './people.js'
 import { AudioOutput } from './recv/playout.js'
-import { decodeFeatures } from './support.js'
+import { canChooseSpeaker, decodeFeatures } from './support.js'
 
 export { createLocalPreview, listDevices, LocalPreview } from './devices.js'
 export { PulseError } from './errors.js'
@@ -61,6 +62,8 @@ export class Room extends EventTarget {
   #worker = null
   /** @type {AudioOutput | null} */
   #audio = null
+  /** @type {LocalDevices | null} */
+  #localDevices = null
   /** @type {{resolve: () => void, reject: (error: PulseError) => void} | null} */
   #connecting = null
   /** @type {Record<string, any>} */
@@ -98,6 +101,7 @@ export class Room extends EventTarget {
       if (this.#connecting) this.#onState('failed', new PulseError(event.message ? 'not_supported' : 'connection_failed', { cause: event.message }))
     }
     this.#worker = worker
+    this.#localDevices = this.#watchDevices()
     addEventListener('pagehide', this.#onPageHide)
     addEventListener('online', this.#onOnline)
     const connected = new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
@@ -158,8 +162,8 @@ export class Room extends EventTarget {
   }
 
   /** @param {string} deviceId '' is the default one */
-  setSpeaker(deviceId) {
-    return this.#output.setSpeaker(deviceId)
+  async setSpeaker(deviceId) {
+    await this.#useSpeaker(deviceId, deviceId)
   }
 
   /** Begins to play after the browser has blocked it; to be called from a click. */
@@ -208,6 +212,32 @@ export class Room extends EventTarget {
     return { state: this.state, audio: { canPlay: this.canPlayAudio }, shares: this.#people.statistics(), ...this.#statistics }
   }
 
+  /** @param {string} deviceId @param {string} [wanted] the person's choice, where this is one */
+  async #useSpeaker(deviceId, wanted) {
+    const id = deviceId === 'default' ? '' : deviceId
+    const output = this.#output
+    // Where no other can be chosen, the default one is in use already.
+    if (id !== '' || canChooseSpeaker()) await output.setSpeaker(id)
+    if (canChooseSpeaker() && output.context.sinkId !== id) throw new PulseError('switch_failed', { device: 'speaker' })
+    const { groupId = '', label = '' } = this.devices.speakers.find((each) => each.deviceId === (id || 'default')) ?? {}
+    const device = { deviceId: id, groupId, label }
+    this.#localDevices?.using('speaker', device, null, wanted === undefined ? wanted : id)
+    return device
+  }
+
+  #watchDevices() {
+    return new LocalDevices({
+      open: (source, deviceId, stillWanted) => (source === 'speaker' ? this.#useSpeaker(deviceId) : this.localParticipant.reopen(source, deviceId, stillWanted)),
+      stop: (source) => source !== 'speaker' && this.localParticipant.stopDevice(source),
+      interrupt: (source, reason) => source !== 'speaker' && this.localParticipant.interrupt(source, 'device', reason !== null),
+      emit: (name, detail) => this.#emit(name, detail),
+      onList: (devices) => {
+        this.devices = devices
+        this.#emit('devicesChanged', { devices })
+      },
+    })
+  }
+
   get #output() {
     this.#audio ??= new AudioOutput((canPlay) => this.#emit('audioPlaybackChanged', { canPlay }))
     return this.#audio
@@ -221,6 +251,10 @@ export class Room extends EventTarget {
         if (!this.#worker) throw new PulseError('not_connected')
       },
       hasV1: () => this.state === 'connected' && this.#people.hasV1,
+      devices: () => {
+        if (!this.#localDevices) throw new PulseError('not_connected')
+        return this.#localDevices
+      },
       emit: (name, detail) => this.#emit(name, detail),
     })
   }
@@ -273,7 +307,7 @@ export class Room extends EventTarget {
         this.#people.received(message)
         return
       case 'interrupted':
-        this.localParticipant.interrupted(message.source, message.reason)
+        for (const cause of /** @type {const} */ (['bandwidth', 'overload'])) this.localParticipant.interrupt(message.source, cause, message.reason === cause)
         return
       case 'limitation':
         this.qualityLimitation = { reason: message.reason, steps: message.steps }
@@ -320,6 +354,8 @@ export class Room extends EventTarget {
     removeEventListener('pagehide', this.#onPageHide)
     removeEventListener('online', this.#onOnline)
     this.localParticipant.release()
+    this.#localDevices?.close()
+    this.#localDevices = null
     if (worker) {
       worker.onmessage = worker.onerror = null
       setTimeout(() => worker.terminate(), defaults.connection.closeGraceMs)

@@ -15,6 +15,7 @@ declare var MediaStreamTrackProcessor: {
 }
 
 interface AudioContext {
+  readonly sinkId: string
   setSinkId(id: string): Promise<void>
 }
 

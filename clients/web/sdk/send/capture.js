@@ -1,6 +1,7 @@
 // Owns the page's end of capturing: a microphone through the audio graph to a port, a camera's frames to the worker.
 // The graph resamples to 48 kHz, which no device can be trusted to deliver. Never encodes.
 
+import { defaults } from '../defaults.js'
 import { hasTrackProcessor } from '../support.js'
 
 /** Sound of a stream as blocks on a port. */
@@ -13,18 +14,30 @@ export class AudioCapture {
   /** The worker's end. @type {MessagePort} */
   port
 
-  /** @param {AudioContext} context whose capture worklet is loaded @param {{channels: number, blockMs: number}} options */
-  constructor(context, { channels, blockMs }) {
+  /**
+   * @param {AudioContext} context whose capture worklet is loaded
+   * @param {{channels: number, blockMs: number}} options
+   * @param {(silent: boolean) => void} [onSilent] nothing but zeroes for long, or no more
+   */
+  constructor(context, { channels, blockMs }, onSilent) {
     this.#context = context
+    const { silentAfterMs, silentPeak } = defaults.devices
     this.#node = new AudioWorkletNode(context, 'pulse-capture', {
-      numberOfInputs: 1, numberOfOutputs: 1, channelCount: channels, channelCountMode: 'explicit', processorOptions: { channels, blockMs },
+      numberOfInputs: 1, numberOfOutputs: 1, channelCount: channels, channelCountMode: 'explicit',
+      processorOptions: { channels, blockMs, silentBlocks: silentAfterMs / blockMs, silentPeak },
     })
     // A node is only driven on its way to the speakers; what arrives there is silence.
     this.#sink = new GainNode(context, { gain: 0 })
     this.#node.connect(this.#sink).connect(context.destination)
+    if (onSilent) this.#node.port.onmessage = ({ data }) => onSilent(data.silent)
     const { port1, port2 } = new MessageChannel()
     this.#node.port.postMessage({ port: port1 }, [port1])
     this.port = port2
+  }
+
+  /** What was silent until now does not count. */
+  listenAnew() {
+    this.#node.port.postMessage({ anew: true })
   }
 
   /** @param {MediaStream} stream replaces the one before */
@@ -32,10 +45,12 @@ export class AudioCapture {
     this.#source?.disconnect()
     this.#source = this.#context.createMediaStreamSource(stream)
     this.#source.connect(this.#node)
+    this.listenAnew()
   }
 
   close() {
     this.#source?.disconnect()
+    this.#node.port.onmessage = null
     this.#node.port.postMessage({ end: true })
     this.#node.disconnect()
     this.#sink.disconnect()
@@ -58,16 +73,29 @@ export function captureFrames(track, onStream, onFrame) {
   const video = document.createElement('video')
   video.muted = true
   video.srcObject = new MediaStream([track])
+  const push = () => {
+    if (video.videoWidth > 0) onFrame(new VideoFrame(video, { timestamp: Math.round(performance.now() * 1000) }))
+  }
   let handle = 0
   const next = () => {
     handle = video.requestVideoFrameCallback(() => {
-      if (video.videoWidth > 0) onFrame(new VideoFrame(video, { timestamp: Math.round(performance.now() * 1000) }))
+      push()
       next()
     })
   }
+  // A hidden page is told of no frames. What the element shows goes on all the same, as often as timers of such a page may run.
+  let timer = 0
+  const onVisibility = () => {
+    clearInterval(timer)
+    if (document.hidden) timer = window.setInterval(push, defaults.hiddenFrameMs)
+  }
+  document.addEventListener('visibilitychange', onVisibility)
+  onVisibility()
   next()
   video.play().catch(() => {})
   return () => {
+    document.removeEventListener('visibilitychange', onVisibility)
+    clearInterval(timer)
     video.cancelVideoFrameCallback(handle)
     video.srcObject = null
   }

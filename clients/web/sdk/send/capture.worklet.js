@@ -1,5 +1,5 @@
 // Owns the first step of sent sound: gathers the audio thread's quanta into blocks and posts them to a port, straight to the worker.
-// Never encodes; the port comes from the page as the first message.
+// Tells when they are nothing but zeroes for long. Never encodes; the port comes from the page as the first message.
 
 class Capture extends AudioWorkletProcessor {
   /** @type {MessagePort | null} */
@@ -10,16 +10,23 @@ class Capture extends AudioWorkletProcessor {
   /** @type {Float32Array<ArrayBuffer>[]} */
   #block
   #filled = 0
+  #silentBlocks
+  #silentPeak
+  /** Blocks since the last sound. */
+  #quiet = 0
 
-  /** @param {{processorOptions: {channels: number, blockMs: number}}} options */
-  constructor({ processorOptions: { channels, blockMs } }) {
+  /** @param {{processorOptions: {channels: number, blockMs: number, silentBlocks: number, silentPeak: number}}} options */
+  constructor({ processorOptions: { channels, blockMs, silentBlocks, silentPeak } }) {
     super()
+    this.#silentBlocks = silentBlocks
+    this.#silentPeak = silentPeak
     this.#channels = channels
     this.#frames = Math.round((sampleRate * blockMs) / 1000)
     this.#block = this.#fresh()
     this.port.onmessage = ({ data }) => {
       if (data.port) this.#port = data.port
       if (data.end) this.#ended = true
+      if (data.anew) this.#quiet = 0
     }
   }
 
@@ -42,11 +49,20 @@ class Capture extends AudioWorkletProcessor {
       this.#filled += take
       if (this.#filled < this.#frames) continue
       const planes = this.#block
+      this.#listen(planes[0])
       this.#port?.postMessage(planes, planes.map((plane) => plane.buffer))
       this.#block = this.#fresh()
       this.#filled = 0
     }
     return !this.#ended
+  }
+
+  /** @param {Float32Array} samples */
+  #listen(samples) {
+    if (samples.some((sample) => Math.abs(sample) >= this.#silentPeak)) {
+      if (this.#quiet >= this.#silentBlocks) this.port.postMessage({ silent: false })
+      this.#quiet = 0
+    } else if (++this.#quiet === this.#silentBlocks) this.port.postMessage({ silent: true })
   }
 }
 
