@@ -15,11 +15,14 @@ import { defaults } from './defaults.js'
  * @property {number | null} lostAt
  * @property {number} heardAt
  * @property {number} pingAt
+ * @property {{at: number, until: number} | null} probe whether the way still carries anything: asked then, to be answered by then
  * @property {string | null} resume
  * @property {number} epoch of the roster
  * @property {{code: number, message: string} | null} lastError ERROR that announced the end of the socket
  *
- * @typedef {{type: 'connect' | 'disconnect' | 'online' | 'tick', now: number, random: number}
+ * @typedef {{type: 'connect' | 'disconnect' | 'networkChanged' | 'tick', now: number, random: number}
+ *   | {type: 'woke', now: number, random: number, sleptMs: number}
+ *   | {type: 'pong', now: number, generation: number, sentAt: number}
  *   | {type: 'opened' | 'received', now: number, generation: number}
  *   | {type: 'welcome', now: number, generation: number, resume: string, epoch: number}
  *   | {type: 'roster', now: number, generation: number, epoch: number, random: number}
@@ -35,7 +38,7 @@ const limits = defaults.connection
 /** @returns {Connection} */
 export const initialConnection = () => ({
   state: 'disconnected', generation: 0, socket: false, attempt: 0, retryAt: null, deadline: null, lostAt: null, heardAt: 0, pingAt: 0,
-  resume: null, epoch: 0, lastError: null,
+  probe: null, resume: null, epoch: 0, lastError: null,
 })
 
 /**
@@ -56,9 +59,19 @@ export function backoffMs(attempt, random) {
 export function nextTimeout(connection) {
   if (connection.retryAt !== null) return connection.retryAt
   if (connection.deadline !== null) return connection.deadline
-  if (connection.state === 'connected') return Math.min(connection.pingAt, connection.heardAt + limits.silenceLimitMs)
+  if (connection.state === 'connected') {
+    return Math.min(connection.pingAt, connection.heardAt + limits.silenceLimitMs, connection.probe?.until ?? Infinity)
+  }
   return null
 }
+
+/** Both clocks of this thread. @typedef {{now: number, wall: number}} Clocks now: monotonic; it may stop while the machine sleeps */
+
+/**
+ * @param {Clocks} before @param {Clocks} after @param {number} due when a timer should have run, on the monotonic clock
+ * @returns {number} ms for which this thread did not run: it came late, or the wall clock went on alone
+ */
+export const sleptMs = (before, after, due) => Math.max(after.now - due, after.wall - before.wall - (after.now - before.now))
 
 /**
  * @param {Connection} connection
@@ -81,7 +94,7 @@ export function reduce(connection, event) {
     case 'welcome':
       return [
         {
-          ...connection, state: 'connected', attempt: 0, retryAt: null, deadline: null, lostAt: null, lastError: null,
+          ...connection, state: 'connected', attempt: 0, retryAt: null, deadline: null, lostAt: null, probe: null, lastError: null,
           heardAt: event.now, pingAt: event.now, resume: event.resume, epoch: event.epoch,
         },
         [{ do: 'state', state: 'connected' }],
@@ -89,8 +102,7 @@ export function reduce(connection, event) {
     case 'roster': {
       if (event.epoch === connection.epoch + 1) return [{ ...connection, epoch: event.epoch, heardAt: event.now }, []]
       // A missed roster change cannot be asked for again; a resumed connection begins with the whole one.
-      const [next, effects] = lose(connection, event.now, event.random)
-      return [next, [{ do: 'close', code: 4000 }, ...effects]]
+      return drop(connection, event.now, event.random)
     }
     case 'error':
       return [{ ...connection, lastError: { code: event.code, message: event.message } }, []]
@@ -102,9 +114,15 @@ export function reduce(connection, event) {
       if (isFinal(code) || (first && code !== 4033)) return fail(connection, code, message)
       return lose({ ...connection, socket: false }, event.now, event.random)
     }
-    case 'online':
-      if (connection.retryAt === null) return [connection, []]
-      return open({ ...connection, retryAt: null }, event.now)
+    case 'networkChanged':
+      return check(connection, event.now, limits.probeMs)
+    case 'woke':
+      // The edge has given this connection up by now; its end may never arrive.
+      if (connection.state === 'connected' && event.sleptMs >= limits.idleLimitMs) return drop(connection, event.now, event.random)
+      // What was not heard meanwhile may be waiting.
+      return check({ ...connection, heardAt: event.now }, event.now, 0)
+    case 'pong':
+      return [connection.probe && event.sentAt >= connection.probe.at ? { ...connection, probe: null } : connection, []]
     case 'disconnect': {
       /** @type {ConnectionEffect[]} */
       const effects = []
@@ -131,12 +149,35 @@ function tick(connection, now, random) {
     return [next, [close, ...effects]]
   }
   if (connection.state !== 'connected') return [connection, []]
-  if (now - connection.heardAt >= limits.silenceLimitMs) {
-    const [next, effects] = lose(connection, now, random)
-    return [next, [{ do: 'close', code: 4000 }, ...effects]]
+  const { probe } = connection
+  if (probe && now >= probe.until) {
+    // A busy machine has not looked yet: the answer may be waiting.
+    if (now - probe.until > limits.lateTickMs) return [{ ...connection, probe: { ...probe, until: now + limits.probeMs } }, []]
+    return drop(connection, now, random)
   }
+  if (now - connection.heardAt >= limits.silenceLimitMs) return drop(connection, now, random)
   if (now >= connection.pingAt) return [{ ...connection, pingAt: now + limits.pingIntervalMs }, [{ do: 'ping' }]]
   return [connection, []]
+}
+
+/**
+ * The way may be another one: a connection has to prove itself, an attempt begins anew unless it is younger than `patienceMs`.
+ * @param {Connection} connection @param {number} now @param {number} patienceMs @returns {[Connection, ConnectionEffect[]]}
+ */
+function check(connection, now, patienceMs) {
+  if (connection.state === 'connected') {
+    if (connection.probe) return [connection, []]
+    return [{ ...connection, pingAt: now + limits.pingIntervalMs, probe: { at: now, until: now + limits.probeMs } }, [{ do: 'ping' }]]
+  }
+  if (connection.retryAt !== null) return open({ ...connection, retryAt: null }, now)
+  const isStale = connection.deadline !== null && now - (connection.deadline - limits.joinTimeoutMs) >= patienceMs
+  return connection.state === 'reconnecting' && isStale ? open(connection, now) : [connection, []]
+}
+
+/** The socket is useless, though nobody has closed it. @param {Connection} connection @param {number} now @param {number} random @returns {[Connection, ConnectionEffect[]]} */
+function drop(connection, now, random) {
+  const [next, effects] = lose(connection, now, random)
+  return [next, [{ do: 'close', code: 4000 }, ...effects]]
 }
 
 /** @param {Connection} connection @param {number} now @returns {[Connection, ConnectionEffect[]]} */
@@ -167,7 +208,7 @@ function lose(connection, now, random) {
   const next = {
     ...connection,
     // Whatever the old socket still says is stale from here on.
-    generation: connection.generation + 1, socket: false, deadline: null, lostAt, attempt: connection.attempt + 1,
+    generation: connection.generation + 1, socket: false, deadline: null, probe: null, lostAt, attempt: connection.attempt + 1,
     retryAt: now + backoffMs(connection.attempt, random), state: connection.state === 'connecting' ? 'connecting' : 'reconnecting',
   }
   return [next, next.state === connection.state ? [] : [{ do: 'state', state: next.state }]]

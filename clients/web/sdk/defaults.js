@@ -14,6 +14,12 @@ export const defaults = Object.freeze({
     // The edge's idle limit is 10 s; three pings may be lost before this side gives up first.
     pingIntervalMs: 2000,
     silenceLimitMs: 6000,
+    // After a change of the network: a healthy path answers well within it, and a dead one is not waited for like silence.
+    probeMs: 1500,
+    // An answer that may be waiting in front of a busy thread is not missing.
+    lateTickMs: 300,
+    // Timers this late, or a wall clock this far ahead: this thread was asleep. The edge ends a connection that is silent for idleLimitMs.
+    sleptMs: 2500, idleLimitMs: 10_000,
     // Beyond this a person has long noticed; a fresh join by hand is more honest than an endless spinner.
     giveUpMs: 120_000,
     // What the worker gets to send LEAVE and close the socket before it is ended.

@@ -178,8 +178,7 @@ const interrupt = ([watch, effects]) => (watch.interrupted
 /** @param {Watch} watch @returns {boolean} whether the device in use is listed */
 function isPresent({ used, devices }) {
   if (!used || used.deviceId === '') return used !== null
-  if (used.deviceId !== 'default') return devices.some(({ deviceId }) => deviceId === used.deviceId)
-  return devices.some(({ deviceId, groupId }) => deviceId !== 'default' && (used.groupId === '' || groupId === used.groupId))
+  return devices.some(({ deviceId, groupId }) => (used.deviceId === 'default' && used.groupId !== '' ? groupId === used.groupId : deviceId === used.deviceId))
 }
 
 /** @param {Device} one @param {Device} other */

@@ -253,11 +253,15 @@ export class LocalParticipant extends Participant {
     const current = this.#publications.get(source)
     let stream
     try {
-      stream = await openVerified(source, deviceId).catch((error) => {
+      stream = await openVerified(source, deviceId).catch(async (error) => {
         // Many phones open one camera at a time.
         if (source !== 'camera' || error.name !== 'device_in_use' || !current) throw error
+        const before = deviceOf(current.stream).deviceId
         stopStream(current.stream)
-        return openVerified(source, deviceId)
+        return openVerified(source, deviceId).catch(async () => {
+          this.#replace(source, await openVerified(source, before))
+          throw error
+        })
       })
     } catch (cause) {
       // One that was stopped in vain is brought back like one that has ended by itself.

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoffMs, initialConnection, isFinal, nextTimeout, reduce } from '../sdk/connection.js'
+import { backoffMs, initialConnection, isFinal, nextTimeout, reduce, sleptMs } from '../sdk/connection.js'
 import { defaults } from '../sdk/defaults.js'
 
 const random = 0.5
@@ -113,7 +113,7 @@ test('after long enough it fails', () => {
 })
 
 test('the network coming back cuts the wait short', () => {
-  const { names } = run(...joined, closed(1006), { type: 'tick' }, closed(1006), { type: 'online' })
+  const { names } = run(...joined, closed(1006), { type: 'tick' }, closed(1006), { type: 'networkChanged' })
   assert.equal(names.at(-1), 'open')
 })
 
@@ -122,4 +122,61 @@ test('leaving says so and needs nothing more', () => {
   assert.deepEqual(names.slice(-3), ['leave', 'close', 'disconnected'])
   assert.equal(nextTimeout(connection), null)
   assert.equal(run(...joined, { type: 'disconnect' }, connect).connection.state, 'connecting')
+})
+
+test('a changed network is asked whether it carries anything; who answers in time is left alone', () => {
+  const { probeMs } = defaults.connection
+  const { connection, effects } = run(...joined, { type: 'networkChanged', now: 500 })
+  assert.deepEqual(effects.at(-1), { do: 'ping' })
+  assert.equal(nextTimeout(connection), 500 + probeMs)
+  assert.deepEqual(reduce(connection, { type: 'networkChanged', now: 600, random }), [connection, []], 'asked once at a time')
+  const { generation } = connection
+  const [early] = reduce(connection, { type: 'pong', generation, now: 700, sentAt: 400 })
+  assert.notEqual(early.probe, null, 'an answer to an older ping says nothing of the new path')
+  const [answered] = reduce(early, { type: 'pong', generation, now: 800, sentAt: 501 })
+  assert.equal(reduce(answered, { type: 'tick', now: 500 + probeMs, random })[0].state, 'connected')
+})
+
+test('a changed network that does not answer is left at once', () => {
+  const { probeMs, lateTickMs } = defaults.connection
+  const { connection } = run(...joined, { type: 'networkChanged', now: 500 })
+  const until = 500 + probeMs
+  const [heard] = reduce(connection, { type: 'received', now: until - 1, generation: connection.generation })
+  const [lost, effects] = reduce(heard, { type: 'tick', now: until, random })
+  assert.deepEqual(effects, [{ do: 'close', code: 4000 }, { do: 'state', state: 'reconnecting' }])
+  assert.equal(nextTimeout(lost), until, 'and the first retry waits for nothing')
+  assert.equal(lost.probe, null)
+  const late = until + lateTickMs + 1
+  assert.equal(nextTimeout(reduce(heard, { type: 'tick', now: late, random })[0]), Math.min(late + probeMs, heard.pingAt), 'a late look is none')
+})
+
+test('after a long sleep the connection is made anew at once; after a nap it has to prove itself', () => {
+  const { idleLimitMs, probeMs } = defaults.connection
+  assert.deepEqual(run(...joined, { type: 'woke', now: 10, sleptMs: idleLimitMs }).names.slice(-2), ['close', 'reconnecting'])
+  const nap = run(...joined, { type: 'woke', now: 10, sleptMs: idleLimitMs - 1 })
+  assert.equal(nap.names.at(-1), 'ping')
+  assert.equal(nap.connection.probe.until, 10 + probeMs)
+  const late = run(...joined, { type: 'woke', now: 8000, sleptMs: 8000 })
+  assert.equal(reduce(late.connection, { type: 'tick', now: 8001, random })[0].state, 'connected', 'silence while asleep is no silence')
+})
+
+test('who sleeps or changes networks while reconnecting tries anew instead of waiting', () => {
+  const attempt = [...joined, closed(1006), { type: 'tick', now: 0 }]
+  const { connection } = run(...attempt)
+  const early = run(...attempt, { type: 'networkChanged', now: 100 })
+  assert.equal(early.connection.generation, connection.generation, 'an attempt that has just begun goes on')
+  const stale = run(...attempt, { type: 'networkChanged', now: defaults.connection.probeMs })
+  assert.equal(stale.connection.generation, connection.generation + 1)
+  assert.equal(stale.names.at(-1), 'open')
+  assert.equal(run(...attempt, { type: 'woke', now: 100, sleptMs: 3000 }).names.at(-1), 'open')
+  assert.equal(run(...attempt, closed(1006), { type: 'woke', now: 100, sleptMs: 3000 }).names.at(-1), 'open')
+  assert.deepEqual(run({ type: 'woke', now: 100, sleptMs: 3000 }).names, [], 'nothing to do without a call')
+})
+
+test('sleep is seen by either clock', () => {
+  const before = { now: 1000, wall: 50_000 }
+  assert.equal(sleptMs(before, { now: 3000, wall: 52_000 }, 3000), 0)
+  assert.equal(sleptMs(before, { now: 63_000, wall: 112_000 }, 3000), 60_000, 'the timer came late')
+  assert.equal(sleptMs(before, { now: 3000, wall: 112_000 }, 3000), 60_000, 'the monotonic clock stood still')
+  assert.equal(sleptMs(before, { now: 3000, wall: 0 }, 3000), 0, 'a wall clock set back is no sleep')
 })

@@ -13,14 +13,17 @@ export function installDeviceLab() {
     throw name === 'OverconstrainedError' ? new OverconstrainedError('deviceId', message) : new DOMException(message, name)
   }
 
+  /** The microphone that is the system's default one, as its entry "default" tells on real machines. */
+  const defaultOf = (devices) => {
+    const own = devices.filter(({ kind, deviceId }) => kind === 'audioinput' && deviceId !== 'default')
+    return swapped ? own.at(-1) : own[0]
+  }
   mediaDevices.enumerateDevices = async () => {
     const devices = (await real.list()).filter(({ deviceId }) => !gone.has(deviceId))
-    if (!swapped) return devices
-    // The system's default microphone is another one now.
-    const other = devices.findLast(({ kind }) => kind === 'audioinput')
-    return devices.map((device) => {
-      if (device.kind !== 'audioinput' || device.deviceId !== 'default') return device
-      return { kind: device.kind, deviceId: 'default', groupId: other.groupId, label: other.label }
+    const standard = defaultOf(devices)
+    return devices.flatMap((device) => {
+      if (device.kind !== 'audioinput' || device.deviceId !== 'default') return [device]
+      return standard ? [{ kind: device.kind, deviceId: 'default', groupId: standard.groupId, label: standard.label }] : []
     })
   }
 
@@ -36,12 +39,13 @@ export function installDeviceLab() {
     if (asked && lab.trick === 'busy') fail('NotReadableError')
     let given = asked
     if (asked && lab.trick === 'other') given = devices.find(({ deviceId }) => deviceId !== asked && deviceId !== 'default').deviceId
-    if (!asked && gone.size > 0) given = devices[0].deviceId
-    if (!asked && swapped && source === 'microphone') given = devices.at(-1).deviceId
+    const byDefault = source === 'microphone' && (!asked || asked === 'default')
+    if (byDefault) given = defaultOf(devices).deviceId
+    else if (!asked && gone.size > 0) given = devices[0].deviceId
     const kind = constraints.audio ? 'audio' : 'video'
     const stream = await real.open({ [kind]: { ...constraints[kind], ...(given && { deviceId: { exact: given } }) } })
     const [track] = stream.getTracks()
-    if (!asked && swapped && source === 'microphone') {
+    if (byDefault) {
       const settings = track.getSettings()
       track.getSettings = () => ({ ...settings, deviceId: 'default' })
     }

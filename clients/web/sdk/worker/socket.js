@@ -1,7 +1,7 @@
 // Owns the WebSocket: drives the connection reducer, frames what leaves, parses what arrives, counts both.
 // Decides nothing about reconnecting (connection.js) and nothing about media (publisher, subscriber).
 
-import { initialConnection, nextTimeout, reduce } from '../connection.js'
+import { initialConnection, nextTimeout, reduce, sleptMs } from '../connection.js'
 import { defaults } from '../defaults.js'
 import { chunkFrame, encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseMedia, WireError, ZERO_ID } from '../wire.js'
 
@@ -30,7 +30,7 @@ export class Socket {
   /** What the edge's hello lists. @type {ReadonlySet<string>} */
   edgeFeatures = new Set()
   counters = {
-    reconnects: 0, sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, malformed: 0, unsent: 0, handlerErrors: 0,
+    reconnects: 0, sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, malformed: 0, unsent: 0, handlerErrors: 0, wakes: 0,
   }
 
   /** @param {SocketHandlers} handlers */
@@ -58,7 +58,7 @@ export class Socket {
 
   /** The way to the edge may be another one: it is tried at once. */
   networkChanged() {
-    this.#handle({ type: 'online', now: performance.now(), random: Math.random() })
+    this.#handle({ type: 'networkChanged', now: performance.now(), random: Math.random() })
   }
 
   /** @param {number} type @param {object} message */
@@ -125,8 +125,18 @@ export class Socket {
     clearTimeout(this.#timer)
     const due = nextTimeout(this.#connection)
     if (due === null) return
-    const tick = () => this.#handle({ type: 'tick', now: performance.now(), random: Math.random() })
-    this.#timer = setTimeout(tick, Math.max(0, due - performance.now()))
+    const before = { now: performance.now(), wall: Date.now() }
+    this.#timer = setTimeout(() => this.#tick(before, Math.max(due, before.now)), Math.max(0, due - before.now))
+  }
+
+  /** @param {import('../connection.js').Clocks} before @param {number} due */
+  #tick(before, due) {
+    const now = performance.now()
+    const slept = sleptMs(before, { now, wall: Date.now() }, due)
+    if (slept >= defaults.connection.sleptMs) {
+      this.counters.wakes++
+      this.#handle({ type: 'woke', now, sleptMs: slept, random: Math.random() })
+    } else this.#handle({ type: 'tick', now, random: Math.random() })
   }
 
   /** @param {number} generation */
@@ -197,6 +207,7 @@ export class Socket {
       case FrameType.PONG: {
         const sample = Math.max(0, now - message.t)
         this.rttMs = this.rttMs ? this.rttMs * 0.8 + sample * 0.2 : sample
+        this.#handle({ type: 'pong', now, generation, sentAt: message.t })
         return
       }
       case FrameType.ERROR:
