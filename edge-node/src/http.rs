@@ -52,7 +52,7 @@ pub(crate) fn client_routes(context: HttpContext) -> Router {
         .route("/v2/images/{reference}", get(fetch_image))
         .route("/healthz", get(healthz))
         .fallback(get(|uri: Uri, headers: HeaderMap| async move {
-            web::serve(uri, headers)
+            web::serve(uri, headers).await
         }))
         .with_state(context);
     for (name, value) in web::HEADERS {

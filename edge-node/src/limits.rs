@@ -104,6 +104,13 @@ pub(crate) const CACHE_PLAY: Duration = Duration::from_millis(500);
 /// task runs a little after that.
 pub(crate) const ACK_MARGIN: Duration = Duration::from_millis(10);
 
+/// How hard brotli tries (0..=11), once for each file: at 9 a release takes some milliseconds for one. A debug
+/// build, fifty times as slow, serves files that change anyway.
+pub(crate) const BROTLI_QUALITY: i32 = if cfg!(debug_assertions) { 1 } else { 9 };
+
+/// brotli's window, as a power of two: 256 KiB is more than the largest file.
+pub(crate) const BROTLI_WINDOW: i32 = 18;
+
 /// tungstenite holds at most this much unsent before it refuses: the largest message and a batch.
 pub(crate) const MAX_WRITE_BUFFER: usize = 2 * MAX_MESSAGE;
 
