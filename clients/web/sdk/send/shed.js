@@ -44,10 +44,12 @@ export function combine(cpu, bandwidth) {
 export const isEncoderSlow = ({ busyShare, skippedShare }, limits = defaults.shed) =>
   busyShare > limits.busyShare || skippedShare > limits.skippedShare
 
+/** A machine that slept is late once, and not because of what this page does. @param {number} lagMs @param {typeof defaults.shed} [limits] */
+export const isLagging = (lagMs, limits = defaults.shed) => lagMs > limits.lagMs && lagMs < limits.asleepMs
+
 /** @param {Load} load @param {typeof defaults.shed} [limits] @returns {boolean} */
 export const isOverloaded = (load, limits = defaults.shed) =>
-  // A machine that slept is late once, and not because of what this page does.
-  (load.lagMs > limits.lagMs && load.lagMs < limits.asleepMs) || load.decoderOverload > 0 || isEncoderSlow(load, limits)
+  isLagging(load.lagMs, limits) || load.decoderOverload > 0 || isEncoderSlow(load, limits)
 
 /** Goes down a ladder of rungs while there is trouble, and up again; slower each time that this was too early. */
 export class Ladder {

@@ -53,6 +53,7 @@ export class Publisher {
   /** What has failed with a codec stays known for as long as the page. @type {Map<Source, CodecChoice>} */
   #choices = new Map()
   #skipped = false
+  #lagging = false
   #v1Present = false
   #v1Resampler = new Resampler(defaults.sampleRate, defaults.v1.sampleRate)
   #v1Blocks = new PcmBlocks(defaults.v1.blockFrames)
@@ -179,9 +180,11 @@ export class Publisher {
   /**
    * Ends a window of so many ms: looks at what the encoders did in it, and changes a codec that is too slow.
    * @param {number} windowMs
+   * @param {boolean} lagging whether this thread was late, and with it everything that it sends
    * @returns {{busyShare: number, skippedShare: number}} of the encoders that have nothing cheaper
    */
-  window(windowMs) {
+  window(windowMs, lagging) {
+    this.#lagging = lagging
     const worst = { busyShare: 0, skippedShare: 0 }
     for (const track of this.#tracks.values()) {
       const { sender, last } = track
@@ -206,7 +209,8 @@ export class Publisher {
   acknowledged(ack) {
     const now = performance.now()
     this.#uplink.acknowledged(now, ack)
-    const changed = this.#rate.update(now, this.#skipped || this.#uplink.isLate(now))
+    // What leaves late arrives late: no word against the path.
+    const changed = this.#rate.update(now, !this.#lagging && (this.#skipped || this.#uplink.isLate(now)))
     this.#skipped = false
     if (!changed) return
     for (const { sender } of this.#tracks.values()) if (sender instanceof VideoSender) sender.setRateShare(this.#rate.share)

@@ -1,7 +1,7 @@
 // Owns the watch over a page that cannot keep up: measures, and has publisher and subscription give up what send/shed.js decides.
 
 import { defaults } from '../defaults.js'
-import { combine, isOverloaded, Ladder } from '../send/shed.js'
+import { combine, isLagging, isOverloaded, Ladder } from '../send/shed.js'
 
 export class Shedding {
   #ladder = new Ladder()
@@ -32,8 +32,9 @@ export class Shedding {
   /** @param {number} now @param {import('./publisher.js').Publisher} publisher @param {number} decoderOverload so far, over all tracks */
   window(now, publisher, decoderOverload) {
     const windowMs = this.#windowAt ? now - this.#windowAt : defaults.statisticsMs
+    const lagMs = this.#lagMs / Math.max(1, this.#ticks)
     const load = {
-      lagMs: this.#lagMs / Math.max(1, this.#ticks), ...publisher.window(windowMs),
+      lagMs, ...publisher.window(windowMs, isLagging(lagMs)),
       decoderOverload: Math.max(0, decoderOverload - this.#decoderOverload),
     }
     this.#windowAt = now
