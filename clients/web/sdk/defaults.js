@@ -217,6 +217,20 @@ export const defaults = Object.freeze({
     reportMs: 100,
   }),
 
+  // A glance elsewhere, a scroll there and back: what is unseen for less goes on, and coming back costs no keyframe.
+  unseenAfterMs: 3000,
+
+  quality: Object.freeze({
+    // MOS borders after G.107 annex B: R 80 and above satisfies, below 70 many are dissatisfied.
+    excellentMos: 4.02, goodMos: 3.6,
+    margin: 0.1,
+    // Packet-loss robustness (Bpl) with concealment, as G.113 gives it for packets of 20 ms.
+    lossRobustness: 25,
+    // Each half second's share in what counts: 3 s until two thirds of a change have arrived.
+    smoothing: 0.17,
+    intervalMs: 2000,
+  }),
+
   chat: Object.freeze({ echoTimeoutMs: 10_000, maxMessages: 500 }),
   statisticsMs: 500,
   // Tiles come and go in groups; what is wanted is said once for each.

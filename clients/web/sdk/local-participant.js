@@ -172,6 +172,11 @@ export class LocalParticipant extends Participant {
     this.#host.emit('trackInterrupted', { participant: this, track, reason })
   }
 
+  /** The SDK's own: so for everything that is published. @param {Interruption} cause @param {boolean} on */
+  interruptAll(cause, on) {
+    for (const source of this.#publications.keys()) this.interrupt(source, cause, on)
+  }
+
   /** The SDK's own: starts or stops what v1 members see of the share. @param {boolean} [again] from its beginning, on a new connection */
   updateV1Share(again = false) {
     const share = this.#publications.get('screen')

@@ -5,6 +5,7 @@ import { fromPlain, PulseError } from './errors.js'
 import { Participant } from './participant.js'
 import { Track } from './track.js'
 import { Shares } from './v1/shares.js'
+import { Visibility } from './visibility.js'
 import { FrameType } from './wire.js'
 
 /**
@@ -27,6 +28,8 @@ export class People {
   participants = new Map()
   #host
   #shares
+  /** While there is somebody to see. @type {Visibility | null} */
+  #visibility = null
 
   /** @param {RoomHost} host */
   constructor(host) {
@@ -72,6 +75,8 @@ export class People {
   /** The call is over. */
   clear() {
     for (const id of [...this.participants.keys()]) this.#leave(id, 'left')
+    this.#visibility?.close()
+    this.#visibility = null
   }
 
   /** @param {Extract<FromWorker, {participant: string}>} message about somebody's track */
@@ -158,6 +163,7 @@ export class People {
     track.interrupted = interrupted
     track.codec = config.codec ?? ''
     if (track.kind === 'audio') void this.#play(participant.id, source, config.numberOfChannels === 2 ? 2 : 1)
+    else this.#visible.add(`${participant.id}/${source}`, track)
     this.#publish(participant, track)
   }
 
@@ -174,6 +180,7 @@ export class People {
     participant.tracks.delete(source)
     if (track.kind === 'audio') this.#host.audio().remove(`${participant.id}/${source}`)
     track.detach()
+    this.#visibility?.remove(`${participant.id}/${source}`)
     if (source === 'screen') this.#shares.close(participant.id)
     this.#unsubscribed(participant, track)
     this.#host.emit('trackUnpublished', { participant, track })
@@ -209,6 +216,21 @@ export class People {
     const canvas = element.transferControlToOffscreen()
     const canvasId = ++canvasIds
     this.#host.post({ do: 'attach', participant: id, source, canvasId, canvas }, [canvas])
-    return { element, release: () => this.#host.post({ do: 'detach', canvasId }) }
+    this.#visible.attached(`${id}/${source}`, element)
+    return {
+      element,
+      release: () => {
+        this.#visibility?.detached(`${id}/${source}`, element)
+        this.#host.post({ do: 'detach', canvasId })
+      },
+    }
+  }
+
+  get #visible() {
+    this.#visibility ??= new Visibility((key, visible) => {
+      const [participant, source] = /** @type {[string, Source]} */ (key.split('/'))
+      this.#host.post({ do: 'visible', participant, source, visible })
+    })
+    return this.#visibility
   }
 }

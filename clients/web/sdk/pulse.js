@@ -4,6 +4,7 @@
 import { Chat } from './chat.js'
 import { defaults } from './defaults.js'
 import { fromPlain, PulseError } from './errors.js'
+import { Lifecycle } from './lifecycle.js'
 import { LocalDevices } from './local-devices.js'
 import { LocalParticipant } from './local-participant.js'
 import { People } from './people.js'
@@ -69,8 +70,9 @@ export class Room extends EventTarget {
   /** @type {Record<string, any>} */
   #statistics = {}
   #speaking = ''
-  #onPageHide = () => this.#worker?.postMessage(/** @type {ToWorker} */ ({ do: 'disconnect' }))
-  #onOnline = () => this.#post({ do: 'networkChanged' })
+  /** @type {Lifecycle | null} */
+  #lifecycle = null
+  #hasPlayed = false
 
   /**
    * @param {{url?: string, audioOnly?: boolean, receiveQuality?: ReceiveQuality, videoCodecs?: string[]}} [options] videoCodecs: wanted for
@@ -102,8 +104,7 @@ export class Room extends EventTarget {
     }
     this.#worker = worker
     this.#localDevices = this.#watchDevices()
-    addEventListener('pagehide', this.#onPageHide)
-    addEventListener('online', this.#onOnline)
+    this.#lifecycle = this.#watchPage()
     const connected = new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
       this.#connecting = { resolve, reject }
     })
@@ -225,6 +226,17 @@ export class Room extends EventTarget {
     return device
   }
 
+  #watchPage() {
+    return new Lifecycle({
+      onNetwork: () => this.#post({ do: 'networkChanged' }),
+      onFrozen: (frozen) => this.localParticipant.interruptAll('frozen', frozen),
+      onShown: () => this.#hasPlayed && void this.#audio?.start(),
+      onGone: () => this.#worker?.postMessage(/** @type {ToWorker} */ ({ do: 'disconnect' })),
+      // The others saw this participant leave; that cannot be undone, only said.
+      onBack: () => this.#onState('disconnected', new PulseError('connection_lost')),
+    })
+  }
+
   #watchDevices() {
     return new LocalDevices({
       open: (source, deviceId, stillWanted) => (source === 'speaker' ? this.#useSpeaker(deviceId) : this.localParticipant.reopen(source, deviceId, stillWanted)),
@@ -239,7 +251,12 @@ export class Room extends EventTarget {
   }
 
   get #output() {
-    this.#audio ??= new AudioOutput((canPlay) => this.#emit('audioPlaybackChanged', { canPlay }))
+    this.#audio ??= new AudioOutput((canPlay) => {
+      // What has played once was interrupted by the system: a call, another program. Without a new click it goes on.
+      if (!canPlay && this.#hasPlayed) void this.#audio?.start()
+      this.#hasPlayed ||= canPlay
+      this.#emit('audioPlaybackChanged', { canPlay })
+    })
     return this.#audio
   }
 
@@ -341,6 +358,7 @@ export class Room extends EventTarget {
     if (state !== 'connected') this.#chat.fail(new PulseError('message_not_sent'))
     if (state === 'failed' || state === 'disconnected') this.#release()
     if (state === 'connected') this.localParticipant.updateV1Share(true)
+    if (state === 'reconnecting') this.#onQuality('lost')
     this.#emit('connectionStateChanged', error ? { state, error } : { state })
     if (!connecting || (state !== 'connected' && state !== 'failed' && state !== 'disconnected')) return
     this.#connecting = null
@@ -351,8 +369,8 @@ export class Room extends EventTarget {
   #release() {
     const worker = this.#worker
     this.#worker = null
-    removeEventListener('pagehide', this.#onPageHide)
-    removeEventListener('online', this.#onOnline)
+    this.#lifecycle?.close()
+    this.#lifecycle = null
     this.localParticipant.release()
     this.#localDevices?.close()
     this.#localDevices = null

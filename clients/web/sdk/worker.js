@@ -3,6 +3,7 @@
 
 import { defaults } from './defaults.js'
 import { errorOfCode, PulseError, toPlain } from './errors.js'
+import { Quality } from './quality.js'
 import { Speakers } from './speakers.js'
 import { FrameType } from './wire.js'
 import { Publisher } from './worker/publisher.js'
@@ -25,6 +26,10 @@ const subscription = new Subscription()
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let subscribing
 const speakers = new Speakers()
+const quality = new Quality()
+/** Sound that was due and that had to be made up, so far. */
+let heard = { ms: 0, madeUpMs: 0 }
+let handRaised = false
 
 const socket = new Socket({
   onState(state, code, message) {
@@ -86,6 +91,11 @@ function sendSubscription(again = false) {
   if (message) socket.sendControl(FrameType.SUBSCRIBE, message)
 }
 
+/** @param {{hand?: boolean, quality?: import('./worker/messages.js').ConnectionQuality}} update */
+function sendUpdate(update) {
+  if (socket.edgeFeatures.has('update')) socket.sendControl(FrameType.UPDATE, update)
+}
+
 /** Something has changed of what is wanted, and more may in the same moment. */
 function resubscribe() {
   clearTimeout(subscribing)
@@ -97,6 +107,9 @@ function onControl(type, id, message) {
   switch (type) {
     case FrameType.WELCOME:
       speakers.clear()
+      quality.reset()
+      // Who resumes has kept it.
+      if (handRaised && !message.resumed) sendUpdate({ hand: true })
       subscriber.reset(message.roster.participants)
       publisher.setV1Present(subscriber.hasV1)
       post({ on: 'welcome', id: message.id, uploads: message.uploads, participants: message.roster.participants })
@@ -151,7 +164,7 @@ function onControl(type, id, message) {
 function onMessage(message) {
   switch (message.do) {
     case 'connect':
-      hasConnected = false
+      hasConnected = handRaised = false
       publisher.setVideoCodecs(message.videoCodecs)
       return socket.connect(message)
     case 'disconnect':
@@ -184,6 +197,9 @@ function onMessage(message) {
     case 'visible':
       subscription.setVisible(message.participant, message.source, message.visible)
       return resubscribe()
+    case 'update':
+      handRaised = message.hand
+      return sendUpdate({ hand: message.hand })
     case 'chat': {
       const { nonce, text, image } = message
       return socket.sendControl(FrameType.CHAT, text === undefined ? { nonce, image } : { nonce, text })
@@ -213,9 +229,28 @@ function reportStatistics() {
   sent.tracks = sent.tracks.map((track) => rate(`sent/${track.source}`, track))
   received.tracks = received.tracks.map((track) => rate(`${track.participantId}/${track.source}`, track))
   last = next
+  judge(sent, received)
   const rttMs = Math.round(socket.rttMs * 10) / 10
   const connection = { ...socket.counters, internalErrors }
-  post({ on: 'statistics', statistics: { rttMs, connection, limitation: shedding.statistics(), sent, received } })
+  post({ on: 'statistics', statistics: { rttMs, connection, limitation: shedding.statistics(), quality: { mos: quality.mos, rttMs, label: quality.word }, sent, received } })
+}
+
+/** @param {{uplinkDelayMs: number}} sent @param {{tracks: any[]}} received */
+function judge(sent, received) {
+  const now = performance.now()
+  const sound = received.tracks.filter(({ kind, delayMs }) => kind === 'audio' && delayMs !== undefined)
+  const sum = (/** @type {(track: any) => number} */ of) => sound.reduce((total, track) => total + (of(track) || 0), 0)
+  const next = { ms: sum(({ packets }) => packets * defaults.microphone.blockMs), madeUpMs: sum(({ concealedMs }) => concealedMs) }
+  const madeUpMs = Math.max(0, next.madeUpMs - heard.madeUpMs)
+  const ms = Math.max(0, next.ms - heard.ms) + madeUpMs
+  heard = next
+  // Not before the first answer: a way of no length is no way.
+  if (!socket.connected || socket.rttMs === 0) return
+  const playoutMs = Math.max(0, ...sound.map(({ delayMs }) => delayMs))
+  const sample = { rttMs: socket.rttMs, playoutMs, uplinkMs: sent.uplinkDelayMs || 0, lostShare: ms > 0 ? madeUpMs / ms : 0 }
+  if (!quality.update(now, sample) || !quality.word) return
+  sendUpdate({ quality: quality.word })
+  post({ on: 'quality', quality: quality.word, mos: Math.round(quality.mos * 100) / 100 })
 }
 
 function reportSpeakers() {

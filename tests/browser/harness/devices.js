@@ -33,12 +33,14 @@ export function installDeviceLab() {
     if (lab.refuse) fail(lab.refuse.name, lab.refuse.message)
     if (statuses.some(({ name, refused }) => name === source && refused)) fail('NotAllowedError')
     const devices = (await mediaDevices.enumerateDevices()).filter(({ kind }) => kind === KINDS[source])
+    // The last one of each kind is the one that fools.
+    const trick = asked === devices.at(-1)?.deviceId ? lab.trick : ''
     if (devices.length === 0) fail('NotFoundError')
     if (asked && !devices.some(({ deviceId }) => deviceId === asked)) fail('OverconstrainedError')
-    if (asked && lab.trick === 'missing') fail('OverconstrainedError')
-    if (asked && lab.trick === 'busy') fail('NotReadableError')
+    if (trick === 'missing') fail('OverconstrainedError')
+    if (trick === 'busy') fail('NotReadableError')
     let given = asked
-    if (asked && lab.trick === 'other') given = devices.find(({ deviceId }) => deviceId !== asked && deviceId !== 'default').deviceId
+    if (trick === 'other') given = devices.find(({ deviceId }) => deviceId !== asked && deviceId !== 'default').deviceId
     const byDefault = source === 'microphone' && (!asked || asked === 'default')
     if (byDefault) given = defaultOf(devices).deviceId
     else if (!asked && gone.size > 0) given = devices[0].deviceId
@@ -50,7 +52,7 @@ export function installDeviceLab() {
       track.getSettings = () => ({ ...settings, deviceId: 'default' })
     }
     // A device that is there and gives nothing.
-    if (asked && lab.trick === 'mute') track.clone = () => {
+    if (trick === 'mute') track.clone = () => {
       const silent = kind === 'audio' ? stopped() : document.createElement('canvas').captureStream(0).getTracks()[0]
       return silent
     }

@@ -52,6 +52,15 @@ class Proxy {
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
 
+  /** Nothing passes any more on what is open, and nobody is told. New connections work. */
+  silence() {
+    for (const socket of this.#sockets) {
+      socket.unpipe()
+      // What is swallowed here is acknowledged all the same.
+      socket.resume()
+    }
+  }
+
   restore() {
     this.#refusing = false
   }
