@@ -8,6 +8,8 @@ import { startProxy } from './harness/proxy.js'
 
 const play = theatre()
 const BROKEN_SOCKET = [/WebSocket connection to .* failed/, /net::ERR_/]
+// The bare page has no icon.
+const NO_ICON = /Failed to load resource.*404/
 
 /** @param {import('./harness/browser.js').Person} one @param {(argument: any) => unknown} holds */
 const until = (one, holds, argument) => one.page.waitForFunction(holds, argument, { polling: 50 })
@@ -22,7 +24,7 @@ const bare = (one, edge) => one.page.goto(`${edge.origin}/example.html`)
 play('three calls leave nothing behind: no track, worker, socket, context, listener or timer', async ({ enter, edge, room, link, note }) => {
   const bob = await enter('Bob')
   await bob.join(link)
-  const ada = await enter('Ada', { init: installLedger })
+  const ada = await enter('Ada', { init: installLedger, tolerate: [NO_ICON] })
   await bare(ada, edge)
   const held = await ada.page.evaluate(async ({ room }) => {
     const { Room } = await import('/sdk/pulse.js')
@@ -61,7 +63,7 @@ play('three calls leave nothing behind: no track, worker, socket, context, liste
 })
 
 play('a call that is left while it connects leaves nothing behind either', async ({ enter, edge, room }) => {
-  const ada = await enter('Ada', { init: installLedger })
+  const ada = await enter('Ada', { init: installLedger, tolerate: [NO_ICON] })
   await bare(ada, edge)
   const { outcome, after } = await ada.page.evaluate(async ({ room }) => {
     const { Room } = await import('/sdk/pulse.js')

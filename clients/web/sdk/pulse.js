@@ -108,6 +108,9 @@ export class Room extends EventTarget {
     const connected = new Promise((/** @type {(value: void) => void} */ resolve, reject) => {
       this.#connecting = { resolve, reject }
     })
+    // Whoever leaves before connecting has begun is answered all the same.
+    connected.catch(() => {})
+    this.#onState('connecting', null)
     const decode = await decodeFeatures()
     // Who has left again meanwhile has been answered already.
     if (this.#worker === worker) {
