@@ -30,7 +30,7 @@ export class Socket {
   /** What the edge's hello lists. @type {ReadonlySet<string>} */
   edgeFeatures = new Set()
   counters = {
-    reconnects: 0, sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, malformed: 0, unsent: 0, handlerErrors: 0, wakes: 0,
+    reconnects: 0, sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, malformed: 0, unsent: 0, handlerErrors: 0, wakes: 0, proven: 0,
   }
 
   /** @param {SocketHandlers} handlers */
@@ -207,6 +207,7 @@ export class Socket {
       case FrameType.PONG: {
         const sample = Math.max(0, now - message.t)
         this.rttMs = this.rttMs ? this.rttMs * 0.8 + sample * 0.2 : sample
+        if (this.#connection.probe && message.t >= this.#connection.probe.at) this.counters.proven++
         this.#handle({ type: 'pong', now, generation, sentAt: message.t })
         return
       }
