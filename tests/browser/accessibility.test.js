@@ -69,7 +69,7 @@ play('the lobby, however camera and microphone stand', async ({ enter, link, not
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', 'NotAllowedError'))
   } })
   await cleo.open(link)
-  await cleo.get('camera-problem').getByText('Your browser blocks the camera').waitFor()
+  await cleo.get('camera-problem').getByText('Access to the camera was refused.').waitFor()
   await cleo.get('microphone-problem').waitFor()
   await check(cleo, 'lobby with both refused', note)
 })

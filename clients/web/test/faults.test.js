@@ -9,7 +9,7 @@ test('one message a device, the latest, and none once it works again', () => {
   const faults = new Faults()
   faults.device('microphone', error('device_in_use'))
   faults.device('microphone', error('device_unplugged'))
-  assert.deepEqual(faults.list.map(({ text, label }) => [text, label]), [['Your microphone was unplugged.', 'Choose another microphone']])
+  assert.deepEqual(faults.list.map(({ text, label }) => [text, label]), [['sentence of device_unplugged', 'Choose another microphone']])
   faults.device('microphone', null)
   assert.deepEqual(faults.list, [])
 })
@@ -26,7 +26,7 @@ test('a refusal offers to try again, everything else another device', () => {
   assert.equal(faults.list.find(({ id }) => id === 'device-screen')?.remedy, null)
 })
 
-test('an error without a sentence here keeps its own', () => {
+test('an error nobody knows is shown too, and is no error of a device', () => {
   const faults = new Faults()
   faults.device('camera', error('never_heard_of'))
   assert.equal(faults.list[0]?.text, 'sentence of never_heard_of')

@@ -8,24 +8,18 @@
 
 const NAMES = { microphone: 'microphone', camera: 'camera', speaker: 'speaker', screen: 'screen share' }
 
-/** Sentences by error; %s is the device. @type {Record<string, string>} */
-const SENTENCES = {
-  permission_denied: 'Your browser blocks the %s. Allow it beside the address, then try again.',
-  permission_revoked: 'Access to the %s was taken away. Allow it beside the address, then try again.',
-  device_not_found: 'No %s was found. Plug one in or choose another.',
-  device_unplugged: 'Your %s was unplugged.',
-  device_ended: 'Your %s stopped working.',
-  device_in_use: 'Another program is using the %s.',
-  overconstrained: 'This %s cannot do what the call needs.',
-  switch_failed: 'That %s could not be used; the call goes on with the one before.',
-  device_failed: 'The %s could not be started.',
-  speaker_failed: 'That speaker cannot be used.',
-}
-const PERMISSION = new Set(['permission_denied', 'permission_revoked'])
+// The SDK's errors of devices: their sentences say which device and what to do.
+const DEVICE = new Set([
+  'permission_denied', 'permission_dismissed', 'permission_system', 'permission_revoked', 'device_not_found', 'device_in_use', 'device_failed',
+  'device_unplugged', 'device_ended', 'device_muted', 'overconstrained', 'switch_failed', 'speaker_failed',
+])
+
+/** Whether a person, not a device, stands in the way. @param {{name: string}} error */
+export const isRefusal = ({ name }) => name.startsWith('permission_')
 
 /** Errors of a device: the fault that tells them makes a notice of its own superfluous. @param {unknown} error */
 export function isDeviceError(error) {
-  return error instanceof Error && error.name in SENTENCES
+  return error instanceof Error && DEVICE.has(error.name)
 }
 
 /**
@@ -34,10 +28,10 @@ export function isDeviceError(error) {
  * @returns {Fault}
  */
 export function deviceFault(source, error) {
-  const text = SENTENCES[error.name]?.replace('%s', NAMES[source]) ?? error.message
+  const text = error.message
   const id = `device-${source}`
   if (source === 'screen') return { id, tone: 'warning', text, remedy: null, label: '' }
-  if (PERMISSION.has(error.name) && source !== 'speaker') return { id, tone: 'warning', text, remedy: `retry-${source}`, label: 'Try again' }
+  if (isRefusal(error) && source !== 'speaker') return { id, tone: 'warning', text, remedy: `retry-${source}`, label: 'Try again' }
   return { id, tone: 'warning', text, remedy: `choose-${source}`, label: `Choose another ${NAMES[source]}` }
 }
 

@@ -151,17 +151,13 @@ export function showLobby(root, { roomName, preferences, onJoin }) {
     ask.hidden = asks.length === 0
     setText(allow, asks.length === 2 ? 'Allow camera and microphone' : `Allow ${asks[0] ?? 'camera'}`)
     meter.hidden = preview.state('microphone') !== 'on'
-    if (device !== 'camera') {
-      if (!ask.hidden) setText(pictureNote, '')
-      return
-    }
     const { video } = preview
     if (video !== picture.firstChild) picture.replaceChildren(...(video ? [video] : []))
     video?.setAttribute('aria-hidden', 'true')
     setAttribute(picture, 'role', video ? 'img' : false)
     setAttribute(picture, 'aria-label', video ? 'Your camera' : false)
     const says = { off: 'Your camera is off', ask: '', asking: video ? '' : 'Starting the camera…', on: '', blocked: 'Your camera is blocked', failed: 'No picture from your camera' }
-    setText(pictureNote, ask.hidden ? says[state] : '')
+    setText(pictureNote, ask.hidden ? says[preview.state('camera')] : '')
   }
 
   function drawMeter() {

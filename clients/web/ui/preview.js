@@ -3,6 +3,7 @@
  * them; lobby.js shows them.
  */
 import { createLocalPreview } from '../sdk/pulse.js'
+import { isRefusal } from './faults.js'
 import { permissionOf } from './permissions.js'
 
 /** @typedef {'camera' | 'microphone'} Device */
@@ -95,7 +96,7 @@ export class Preview {
     }
     const error = next.errors[0] ?? null
     if (error) next.stop()
-    this.#show(device, error ? (error.name === 'permission_denied' ? 'blocked' : 'failed') : 'on', error ? null : next, error)
+    this.#show(device, error ? (isRefusal(error) ? 'blocked' : 'failed') : 'on', error ? null : next, error)
   }
 
   /** @param {Device} device @param {DeviceState} state @param {LocalPreview | null} preview @param {Error | null} error */
