@@ -84,6 +84,7 @@ play('the codec is the best that everybody decodes, and the floor at once when s
   const cleo = await enter('Cleo', { tolerate, init: decodeFloorOnly })
   await enterRoom(cleo, edge.origin, room, options)
   for (const one of [ada, bob]) await sends(one, 'vp8')
+  const floorAt = performance.now()
   for (const name of ['Ada', 'Bob']) await cleo.seesMoving(pictureOf(cleo, name), 20)
   const { firstPictures } = await cleo.page.evaluate(() => globalThis.seen)
   note(`Cleo, who decodes VP8 alone, had her first pictures after ${Object.values(firstPictures).map(Math.round).join(' and ')} ms`)
@@ -97,6 +98,8 @@ play('the codec is the best that everybody decodes, and the floor at once when s
   await ada.page.waitForFunction(() => globalThis.pulseRoom.participants.size === 1)
   for (let look = 0; look < 8; look++) {
     const { codecSwitches, config } = await sentCamera(ada)
+    // A machine that is slow enough has waited them out here.
+    if (performance.now() - floorAt > 28_000) break
     assert.deepEqual([codecSwitches, config.codec], [2, 'vp8'], 'the way back is taken once in 30 s at most')
   }
   await bob.seesMoving(pictureOf(bob, 'Ada'), 20)
