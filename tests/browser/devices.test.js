@@ -102,6 +102,7 @@ for (const source of ['microphone', 'camera']) {
     const { ada, bob } = await call(enter, link)
     const [failed] = await causes(ada, '(source) => deviceLab.unplugAll(source)', ['deviceFailed', 'trackInterrupted'], source)
     assert.equal(failed.error.name, 'device_unplugged')
+    await ada.page.getByText(failed.error.message).first().waitFor()
     await interrupted(bob, source, 'device')
     await causes(ada, () => globalThis.deviceLab.plugAll(), ['trackInterrupted', 'deviceRecovered'])
     await interrupted(bob, source, null)
@@ -130,6 +131,7 @@ for (const source of ['microphone', 'camera']) {
     const [failed] = await causes(ada, '(source) => deviceLab.permit(source, false)', ['deviceFailed', 'trackInterrupted'], source)
     assert.equal(failed.error.name, 'permission_revoked')
     assert.match(failed.error.message, new RegExp(`Access to the ${source} was taken back`))
+    await ada.page.getByText(failed.error.message).first().waitFor()
     assert.equal((await inUse(ada, source)).live, false, 'nothing is captured without a permission')
     await interrupted(bob, source, 'device')
     await causes(ada, '(source) => deviceLab.permit(source, true)', ['deviceRecovered'], source)
@@ -162,6 +164,7 @@ play('devices that cannot be opened are said in a sentence, each its own, and th
     }`, ['deviceFailed'], { name, message, permission })
     assert.equal(failed.error.name, expected)
     assert.match(failed.error.message, /camera/)
+    await ada.page.getByText(failed.error.message).first().waitFor()
   }
   await ada.page.evaluate(() => {
     deviceLab.refuse = null
