@@ -140,28 +140,69 @@ export const defaults = Object.freeze({
   }),
 
   jitter: Object.freeze({
-    // Two 20-ms packets: one playing, one in hand.
-    startTargetMs: 40,
-    minTargetMs: 30,
-    // The audio thread takes 10 ms at once.
-    reserveMs: 10,
+    // How long after the fastest packets' arrival the first one plays, before anything is known of the path.
+    startMs: 25,
+    // The audio thread takes 10 ms at once, and a quantum more at times; decoding takes its part.
+    reserveMs: 13,
+    gulpMs: 10,
     // Conversation breaks down beyond; rather conceal than wait longer.
     maxTargetMs: 300,
-    // All but the latest 3 % of the last 3 s arrive in time: one stray packet costs its own gap, not delay for everything after it,
-    // and what was a burst is forgotten soon.
-    quantile: 0.97,
-    windowMs: 3000,
-    // How long a packet behind a gap waits for the missing one (reordering between edges).
-    reorderMs: 30,
-    // Depth above target that may stay; more is trimmed once it has lasted trimAfterMs.
-    trimSlackMs: 5,
-    trimAfterMs: 500,
-    // Excess beyond this is cut block by block instead of squeezed: it came from a stall, not from drift.
-    cutMs: 300,
+    // So many of the last two minutes' packets may be late, fewer where some are lost. Long, so that a stall a minute costs its own gap and
+    // not delay after it; what has become worse is followed by the next rule.
+    lateShare: 0.0105, missedWeight: 1.8, leastLateShare: 0.0015, memoryMs: 120_000, maxMemory: 6000,
+    // A twentieth of what came in the last seconds may be late, where what came together counts once: a path that has become worse is
+    // followed within some packets.
+    recentShare: 0.05, recentMs: 3000, togetherMs: 8,
+    // The first moments, with a page that loads and a path that warms up, are not remembered.
+    warmUpMs: 2000,
+    // The fastest packets of one to two periods count: 200 ppm of drift are 2 ms by then.
+    periodMs: 5000,
+    // Slower by so much at once is another path, not drift.
+    pathMs: 5,
+    // As fast as playing 4 % faster follows without cutting.
+    fallMsPerS: 40,
+    // Later or earlier than that no packet comes by itself; so many that agree are right all the same: their clock or numbering has jumped.
+    doubtMs: 1000, pathDropMs: 60, agreeMs: 10, believeAfter: 10,
+    // Too late by less is left as it is; too early is a risk.
+    slackMs: 3, shortMs: 1,
+    settlePackets: 10,
+    // Excess beyond this is cut, packet by packet, instead of squeezed: it came from a stall, not from drift.
+    cutMs: 90,
+    // What comes with the first packets is what waited for a joiner or through a pause: cut at once.
+    startCutMs: 500,
     // Concealed at most in a row; longer gaps are silence.
     maxConcealMs: 120,
     // Packets held behind a gap.
     maxHeld: 50,
+    // A longer gap is a new numbering.
+    maxGap: 500,
+    // Numbers remembered to know repeated packets from late ones.
+    remembered: 128,
+    // Packets over which the reported delay is smoothed.
+    smoothing: 50,
+  }),
+  stretch: Object.freeze({
+    // Faster or slower by up to 4 % goes unnoticed; one period of a deep voice may be spent at once.
+    share: 0.04, maxCreditMs: 15,
+    // Root mean square below which a block is a pause (−50 dBov): stretched at any rate.
+    quiet: 0.003,
+    overlapMs: 5,
+    // Pitch periods: 400 Hz and above (several at once) to 67 Hz.
+    minLagMs: 2.5, maxLagMs: 15,
+    // A period may be longer than what is wanted by this.
+    overMs: 2,
+    // A seam has to fit this well, or anyhow once so much is wanted; a longer period that fits better by this is waited for.
+    fit: 0.9, fitWithinMs: 70, fitMore: 0.01,
+  }),
+  // The last period again as it was for so long, then fading: longer it would sound like a machine.
+  conceal: Object.freeze({ holdMs: 10, fadeMs: 50 }),
+  soundDecoder: Object.freeze({
+    // A decoder that has failed is made anew after this, doubled each time up to the second.
+    retryMs: 1000, maxRetryMs: 30_000,
+    // Packets in a decoder: a second's. More is a decoder that is stuck.
+    maxQueue: 50,
+    // 20 ms.
+    pcmBytes: 640,
   }),
   // Frames per channel of a playout ring: a power of two, above the largest target plus one v1 block.
   ringFrames: 65_536,

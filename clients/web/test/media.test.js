@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaults } from '../sdk/defaults.js'
 import { Ring, ringBytes } from '../sdk/recv/ring.js'
-import { conceal, opusDurationMs, shorten } from '../sdk/recv/samples.js'
+import { conceal, opusDurationMs } from '../sdk/recv/samples.js'
 import { audioLevel } from '../sdk/send/level.js'
 import { VideoRate } from '../sdk/send/rate.js'
 import { References } from '../sdk/send/references.js'
@@ -98,19 +98,6 @@ test('a ring gives back what was written, over its end, and never more than it h
   assert.deepEqual([ring.depth, ring.overflow], [8, 12])
   ring.skip(5)
   assert.equal(ring.depth, 3)
-})
-
-test('shortened samples keep their ends', () => {
-  const ramp = Float32Array.from({ length: 100 }, (_, i) => i)
-  const short = shorten(ramp, 0.5)
-  assert.deepEqual([short.length, short[0], short.at(-1)], [50, 0, 99])
-})
-
-test('concealment joins the last sample and ends in silence', () => {
-  const gap = conceal(new Float32Array(100).fill(1), 200)
-  assert.ok(Math.abs(gap[0] - 0.7) < 0.01)
-  assert.equal(gap[199], 0)
-  assert.equal(conceal(undefined, 10).length, 10)
 })
 
 test('Opus packets tell their duration', () => {

@@ -1,10 +1,16 @@
 // Owns the last step of received sound: reads a ring on the audio thread, waits for its target, fades where it starts and stops.
-// A fade is one quantum, 2.7 ms: long enough not to click, too short to hear. Never decodes and never resamples.
+// A fade takes about one quantum, 2.7 ms: long enough not to click, too short to hear. Never decodes and never resamples.
 
 import { Ring } from './ring.js'
 
+/** A sample's share in the one after it where sound ends: it never looks ahead, so no sample waits for that. */
+const FADE = 0.97
+const SILENT = 1e-4
+
 class Playout extends AudioWorkletProcessor {
   #ended = false
+  /** Last sample of each channel. @type {number[]} */
+  #last = []
   #ring
   /** @type {MessagePort | null} */
   #port = null
@@ -40,34 +46,32 @@ class Playout extends AudioWorkletProcessor {
       const { depth, underruns, overflow, playing, readPosition: read } = ring
       this.#port.postMessage({ depth, underruns, overflow, playing, read })
     }
-    let fadeIn = false
-    if (!ring.playing && ring.depth >= Math.max(length, ring.target)) {
-      ring.playing = true
-      fadeIn = true
+    let frames = 0
+    if (ring.playing || ring.depth >= Math.max(length, ring.target)) {
+      frames = ring.read(planes)
+      if (!ring.playing) for (const [channel, plane] of planes.entries()) fadeIn(plane, this.#last[channel] ?? 0)
+      ring.playing = frames === length
+      if (!ring.playing) ring.countUnderrun()
     }
-    if (ring.playing) {
-      // Less than another quantum behind this one: it fades out and the rest, a few ms, is left out.
-      const { depth } = ring
-      const frames = ring.read(planes)
-      if (fadeIn) ramp(planes, 0, frames, 1)
-      if (depth < 2 * length) {
-        ramp(planes, 0, frames, -1)
-        for (const plane of planes) plane.fill(0, frames)
-        ring.skip(depth - frames)
-        ring.countUnderrun()
-        ring.playing = false
-      }
-    }
+    for (const [channel, plane] of planes.entries()) this.#last[channel] = fadeOut(plane, frames, this.#last[channel] ?? 0)
     return !this.#ended
   }
 }
 
-/** @param {Float32Array[]} planes @param {number} from @param {number} to @param {1 | -1} direction */
-function ramp(planes, from, to, direction) {
-  const length = to - from
-  for (const plane of planes) {
-    for (let i = 0; i < length; i++) plane[from + i] *= direction > 0 ? i / length : 1 - (i + 1) / length
-  }
+/** @param {Float32Array} plane @param {number} last sample before it, which may not have faded out yet */
+function fadeIn(plane, last) {
+  for (let i = 0; i < plane.length; i++) plane[i] = (plane[i] * i) / plane.length + (last *= FADE)
+}
+
+/**
+ * Goes on from the last sample to silence.
+ * @param {Float32Array} plane @param {number} from where it ends @param {number} last sample before the plane
+ * @returns {number} its last sample
+ */
+function fadeOut(plane, from, last) {
+  for (let i = from; i < plane.length; i++) plane[i] = i ? plane[i - 1] * FADE : last * FADE
+  const end = plane[plane.length - 1]
+  return Math.abs(end) < SILENT ? 0 : end
 }
 
 registerProcessor('pulse-playout', Playout)

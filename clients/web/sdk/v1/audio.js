@@ -1,7 +1,7 @@
 // Owns the sound of one v1 member: PCM messages → playout ring. v1 says nothing about muting, so silence on the wire counts as muted.
 
 import { defaults } from '../defaults.js'
-import { conceal } from '../recv/samples.js'
+import { join } from '../recv/samples.js'
 import { pcmToFloat, Resampler } from './pcm.js'
 
 export class V1AudioReceiver {
@@ -68,7 +68,8 @@ export class V1AudioReceiver {
     }
     if (depthMs === 0) {
       if (this.#playing) this.counters.underruns++
-      output.write([conceal(undefined, (defaults.v1.leadMs * defaults.sampleRate) / 1000)])
+      output.write([new Float32Array((defaults.v1.leadMs * defaults.sampleRate) / 1000)])
+      samples = join(undefined, samples)
     }
     this.#playing = true
     output.write([samples])
