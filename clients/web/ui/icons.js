@@ -32,7 +32,7 @@ const STROKES = {
   pin: 'M9 4h6 M10 4v5.5L7.5 13v1.5h9V13L14 9.5V4 M12 14.5V20.5',
   unpin: 'M9 4h6 M10 4v2 M14 4v5.5l2.5 3.5v1.5h-2 M10 9.5 7.5 13v1.5H12V20.5 M4 3.5 20.5 20',
   signal: 'M5 19.5v-3 M10 19.5V13 M15 19.5V9 M20 19.5V5',
-  signalPoor: 'M5 19.5v-3 M10 19.5V13',
+  signalPoor: 'M4.5 19.5v-4.5 M10.5 19.5V11 M17.5 5v8 M17.5 18.5h.01',
   signalGood: 'M5 19.5v-3 M10 19.5V13 M15 19.5V9',
   previous: 'M14.5 6l-6 6 6 6',
   next: 'M9.5 6l6 6-6 6',

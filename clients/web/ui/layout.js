@@ -76,7 +76,8 @@ export class Order {
  * @returns {{perPage: number, pages: number}}
  */
 export function pagesOf({ count, width, height, gap }) {
-  const least = width < PHONE_BELOW_PX ? MIN_TILE_PHONE_PX : MIN_TILE_PX
+  // The narrowest phone has room for two beside each other, too.
+  const least = width < PHONE_BELOW_PX ? Math.min(MIN_TILE_PHONE_PX, (width - gap) / 2 - 1) : MIN_TILE_PX
   let perPage = Math.max(1, Math.min(count, MAX_ON_PAGE))
   while (perPage > 1) {
     const { rects } = gridLayout({ count: perPage, width, height, gap, minTileWidth: 1 })
