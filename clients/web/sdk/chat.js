@@ -1,7 +1,7 @@
 // Owns the chat of a room: the messages seen, the ones waiting for their echo, and images by HTTP. Never shows anything.
 
 import { defaults } from './defaults.js'
-import { errorOfCode, PulseError } from './errors.js'
+import { fromPlain, PulseError } from './errors.js'
 import { MAX_CHAT, MAX_IMAGE } from './wire.js'
 
 /**
@@ -111,6 +111,6 @@ export class Chat {
     }
     if (response.ok) return response
     const body = await response.json().catch(() => null)
-    throw typeof body?.code === 'number' ? errorOfCode(body.code, body.message) : new PulseError('internal_error')
+    throw typeof body?.code === 'number' ? fromPlain(body) : new PulseError('internal_error')
   }
 }

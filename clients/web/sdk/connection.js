@@ -4,6 +4,7 @@
 import { defaults } from './defaults.js'
 
 /**
+ * @typedef {import('./errors.js').PlainError} PlainError
  * @typedef {'connecting' | 'connected' | 'reconnecting' | 'disconnected' | 'failed'} ConnectionState
  * @typedef {object} Connection
  * @property {ConnectionState} state
@@ -18,7 +19,7 @@ import { defaults } from './defaults.js'
  * @property {{at: number, until: number} | null} probe whether the way still carries anything: asked then, to be answered by then
  * @property {string | null} resume
  * @property {number} epoch of the roster
- * @property {{code: number, message: string} | null} lastError ERROR that announced the end of the socket
+ * @property {PlainError | null} lastError ERROR that announced the end of the socket
  *
  * @typedef {{type: 'connect' | 'disconnect' | 'networkChanged' | 'tick', now: number, random: number}
  *   | {type: 'woke', now: number, random: number, sleptMs: number}
@@ -26,11 +27,11 @@ import { defaults } from './defaults.js'
  *   | {type: 'opened' | 'received', now: number, generation: number}
  *   | {type: 'welcome', now: number, generation: number, resume: string, epoch: number}
  *   | {type: 'roster', now: number, generation: number, epoch: number, random: number}
- *   | {type: 'error', now: number, generation: number, code: number, message: string}
+ *   | {type: 'error', now: number, generation: number, error: PlainError}
  *   | {type: 'closed', now: number, generation: number, code: number, reason: string, random: number}} ConnectionEvent
  *
  * @typedef {{do: 'open', generation: number} | {do: 'join', resume: string | null} | {do: 'ping'} | {do: 'leave'}
- *   | {do: 'close', code: number} | {do: 'state', state: ConnectionState, code?: number, message?: string}} ConnectionEffect
+ *   | {do: 'close', code: number} | {do: 'state', state: ConnectionState, error?: PlainError | null}} ConnectionEffect
  */
 
 const limits = defaults.connection
@@ -105,13 +106,13 @@ export function reduce(connection, event) {
       return drop(connection, event.now, event.random)
     }
     case 'error':
-      return [{ ...connection, lastError: { code: event.code, message: event.message } }, []]
+      return [{ ...connection, lastError: event.error }, []]
     case 'closed': {
       const code = event.code >= 4000 ? event.code : connection.lastError?.code ?? event.code
-      const message = event.reason || (connection.lastError?.message ?? '')
+      const said = connection.lastError?.code === code ? connection.lastError : { name: 'connection_lost', code, message: event.reason }
       const first = connection.state === 'connecting'
       if (connection.state === 'disconnected' || connection.state === 'failed') return [connection, []]
-      if (isFinal(code) || (first && code !== 4033)) return fail(connection, code, message)
+      if (isFinal(code) || (first && code !== 4033)) return fail(connection, code >= 4000 ? said : null)
       return lose({ ...connection, socket: false }, event.now, event.random)
     }
     case 'networkChanged':
@@ -145,7 +146,7 @@ function tick(connection, now, random) {
     if (now < connection.deadline) return [connection, []]
     /** @type {ConnectionEffect} */
     const close = { do: 'close', code: 4000 }
-    const [next, effects] = connection.state === 'connecting' ? fail(connection, 0, '') : lose(connection, now, random)
+    const [next, effects] = connection.state === 'connecting' ? fail(connection, null) : lose(connection, now, random)
     return [next, [close, ...effects]]
   }
   if (connection.state !== 'connected') return [connection, []]
@@ -189,11 +190,11 @@ function open(connection, now) {
   ]
 }
 
-/** @param {Connection} connection @param {number} code @param {string} message @returns {[Connection, ConnectionEffect[]]} */
-function fail(connection, code, message) {
+/** @param {Connection} connection @param {PlainError | null} error the edge's @returns {[Connection, ConnectionEffect[]]} */
+function fail(connection, error) {
   return [
     { ...initialConnection(), generation: connection.generation + 1, state: 'failed' },
-    [{ do: 'state', state: 'failed', code, message }],
+    [{ do: 'state', state: 'failed', error }],
   ]
 }
 
@@ -203,7 +204,7 @@ function fail(connection, code, message) {
  */
 function lose(connection, now, random) {
   const lostAt = connection.lostAt ?? now
-  if (now - lostAt >= limits.giveUpMs) return fail(connection, 0, '')
+  if (now - lostAt >= limits.giveUpMs) return fail(connection, null)
   /** @type {Connection} */
   const next = {
     ...connection,

@@ -2,7 +2,7 @@
 // Holds no logic of its own beyond that wiring.
 
 import { defaults } from './defaults.js'
-import { errorOfCode, PulseError, toPlain } from './errors.js'
+import { PulseError, toPlain } from './errors.js'
 import { Quality } from './quality.js'
 import { Speakers } from './speakers.js'
 import { FrameType } from './wire.js'
@@ -32,12 +32,9 @@ let heard = { ms: 0, madeUpMs: 0 }
 let handRaised = false
 
 const socket = new Socket({
-  onState(state, code, message) {
-    let error = null
-    if (state === 'failed') {
-      error = toPlain(code && code >= 4000 ? errorOfCode(code, message) : failure())
-      release()
-    }
+  onState(state, said) {
+    const error = state === 'failed' ? said ?? failure() : null
+    if (error) release()
     if (state === 'connected') onConnected()
     post({ on: 'state', state, error })
   },
@@ -52,7 +49,7 @@ const socket = new Socket({
   },
 })
 let hasConnected = false
-const failure = () => new PulseError(hasConnected ? 'connection_lost' : 'connection_failed')
+const failure = () => toPlain(new PulseError(hasConnected ? 'connection_lost' : 'connection_failed'))
 const mediaFailed = (/** @type {unknown} */ cause) => {
   console.error(cause)
   post({ on: 'error', error: toPlain(new PulseError('media_failed')) })
@@ -149,12 +146,13 @@ function onControl(type, id, message) {
       publisher.acknowledged(message)
       return
     case FrameType.ERROR: {
-      const error = toPlain(errorOfCode(message.code, message.message))
-      if (message.ends) return
-      if (INTERNAL_CODES.has(message.code)) {
+      const { name, code, ends } = message
+      const error = { name, code, message: message.message }
+      if (ends) return
+      if (INTERNAL_CODES.has(code)) {
         internalErrors++
         console.warn(error.name, error.message)
-      } else if (CHAT_CODES.has(message.code)) post({ on: 'chatRefused', error })
+      } else if (CHAT_CODES.has(code)) post({ on: 'chatRefused', error })
       else post({ on: 'error', error })
     }
   }

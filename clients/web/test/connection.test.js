@@ -35,7 +35,7 @@ test('a join opens, joins and is connected', () => {
 test('a first connection that fails is not retried', () => {
   const { connection, effects } = run(connect, closed(1006))
   assert.equal(connection.state, 'failed')
-  assert.deepEqual(effects.at(-1), { do: 'state', state: 'failed', code: 1006, message: '' })
+  assert.deepEqual(effects.at(-1), { do: 'state', state: 'failed', error: null })
 })
 
 test('a first connection that meets a restart is retried', () => {
@@ -75,9 +75,11 @@ test('refusals are final, interruptions are not', () => {
 })
 
 test('an ERROR before an unclean close says why', () => {
-  const error = ({ generation }) => ({ type: 'error', generation, code: 4030, message: 'You joined from another page.' })
-  const { effects } = run(...joined, error, closed(1006))
-  assert.deepEqual(effects.at(-1), { do: 'state', state: 'failed', code: 4030, message: 'You joined from another page.' })
+  const error = { name: 'replaced', code: 4030, message: 'You joined from another page.' }
+  const { effects } = run(...joined, ({ generation }) => ({ type: 'error', generation, error }), closed(1006))
+  assert.deepEqual(effects.at(-1), { do: 'state', state: 'failed', error })
+  const unsaid = run(...joined, closed(4030)).effects.at(-1)
+  assert.equal(unsaid.error.code, 4030, 'a close code alone is kept')
 })
 
 test('a silent connection is given up, one that hears something is pinged', () => {

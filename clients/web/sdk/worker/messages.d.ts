@@ -5,7 +5,7 @@ export type Interruption = 'hidden' | 'device' | 'frozen' | 'bandwidth' | 'overl
 export type ConnectionQuality = 'excellent' | 'good' | 'poor' | 'lost'
 export type ReceiveQuality = 'auto' | 'high' | 'low' | 'audioOnly'
 export type Limitation = { reason: 'none' | 'cpu' | 'bandwidth'; steps: string[] }
-export type PlainError = { name: string; message: string }
+export type PlainError = import('../errors.js').PlainError
 export type TrackInfo = {
   track: number; source: Source; version: number; muted: boolean; interrupted?: Interruption | null; config: Record<string, any>
 }

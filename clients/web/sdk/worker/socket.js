@@ -9,7 +9,7 @@ import { chunkFrame, encodeControl, encodeFrame, FrameType, parseControl, parseF
  * @typedef {import('../connection.js').ConnectionEvent} ConnectionEvent
  * @typedef {import('../connection.js').ConnectionState} ConnectionState
  * @typedef {object} SocketHandlers
- * @property {(state: ConnectionState, code: number | undefined, message: string) => void} onState
+ * @property {(state: ConnectionState, error: import('../errors.js').PlainError | null) => void} onState
  * @property {(type: number, id: string, message: any) => void} onControl
  * @property {(media: import('../wire.js').Media) => void} onMedia
  * @property {(type: number, id: string, payload: Uint8Array) => void} onV1
@@ -118,7 +118,7 @@ export class Socket {
           break
         case 'state':
           if (effect.state === 'reconnecting') this.counters.reconnects++
-          this.#handlers.onState(effect.state, effect.code, effect.message ?? '')
+          this.#handlers.onState(effect.state, effect.error ?? null)
           break
       }
     }
@@ -212,7 +212,7 @@ export class Socket {
         return
       }
       case FrameType.ERROR:
-        if (message.ends) this.#handle({ type: 'error', now, generation, code: message.code, message: message.message })
+        if (message.ends) this.#handle({ type: 'error', now, generation, error: message })
         this.#handlers.onControl(type, id, message)
         return
       default:
