@@ -4,7 +4,7 @@
  *
  * `window.pulseRoom` is the room of the current call, for the console and for tests.
  */
-import { Room, isSupported } from './sdk/pulse.js'
+import { Room, isSupported, prepare } from './sdk/pulse.js'
 import { showCall } from './ui/call.js'
 import { sentenceOf } from './ui/dom.js'
 import { isDeviceError } from './ui/faults.js'
@@ -34,6 +34,7 @@ function show(build) {
 
 /** @param {string} roomName */
 function lobby(roomName) {
+  prepare()
   show(() => showLobby(root, { roomName, preferences, onJoin: (choice) => void join(roomName, choice) }))
 }
 

@@ -34,6 +34,21 @@ function defaultUrl() {
   return url.href
 }
 
+const createWorker = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pulse' })
+/** Loaded ahead of time. @type {Worker | null} */
+let spare = null
+/** What this browser decodes, asked once. @type {Promise<string[]> | null} */
+let decoding = null
+
+/** Loads what the next call needs, so that its `connect` takes only as long as the network; to be called while the person still decides. */
+export function prepare() {
+  decoding ??= decodeFeatures()
+  if (spare) return
+  spare = createWorker()
+  // What does not load now may load when it is needed.
+  spare.onerror = () => (spare = null)
+}
+
 /**
  * Events (CustomEvent; `detail`): connectionStateChanged {state, error?}, participantJoined {participant}, participantUpdated
  * {participant, changed}, participantLeft {participant, reason}, trackPublished, trackUnpublished, trackSubscribed, trackUnsubscribed,
@@ -96,7 +111,8 @@ export class Room extends EventTarget {
     this.name = room
     this.localParticipant.name = name.trim()
     void this.#output.start()
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pulse' })
+    const worker = spare ?? createWorker()
+    spare = null
     worker.onmessage = ({ data }) => this.#onMessage(data)
     worker.onerror = (event) => {
       // A worker that cannot even start would leave connect() waiting forever. Where nothing is said, its files did not arrive.
@@ -111,7 +127,7 @@ export class Room extends EventTarget {
     // Whoever leaves before connecting has begun is answered all the same.
     connected.catch(() => {})
     this.#onState('connecting', null)
-    const decode = await decodeFeatures()
+    const decode = await (decoding ??= decodeFeatures())
     // Who has left again meanwhile has been answered already.
     if (this.#worker === worker) {
       this.#post({ do: 'subscribe', quality: this.#receiveQuality })
