@@ -8,7 +8,7 @@ const ALLOWED_GROWTH_BYTES = 48 * 2 ** 20
 const play = theatre()
 
 /**
- * Joins by the bare protocol and sends every kind of lie. Serialised into a page of the edge's origin.
+ * Joins by the bare protocol and sends every kind of lie that an edge, which reads headers only, passes on. Serialised into a page of the edge's origin.
  * @param {{url: string, room: string, rounds: number}} target
  * @returns {Promise<{sent: number, state: number}>}
  */
@@ -32,13 +32,14 @@ async function lie({ url, room, rounds }) {
   const beat = setInterval(() => control(FrameType.PING, { t: 0 }), 2000)
   let version = 0
   let sent = 0
+  let sequence = 0xffff_ff00
   const config = (/** @type {object} */ change) => ({ codec: 'vp8', codedWidth: 640, codedHeight: 360, framerate: 30, ...change })
   const announce = (/** @type {number} */ track, /** @type {string} */ source, /** @type {object} */ about) =>
     control(FrameType.TRACK_CONFIG, { track, source, version: (version = (version + 1) & 255), muted: false, config: about })
   const junk = (/** @type {number} */ bytes) => crypto.getRandomValues(new Uint8Array(bytes))
   const media = (/** @type {object} */ change) => {
     const frame = {
-      id, track: 1, config: version, keyframe: true, discardable: false, last: true, spatial: 0, temporal: 0, ref: 0, level: 0x7f, chunk: 0, sequence: 0,
+      id, track: 1, config: version, keyframe: true, discardable: false, last: true, spatial: 0, temporal: 0, ref: 0, level: 0x7f, chunk: 0, sequence: sequence++ >>> 0,
       captured: BigInt(Date.now()) * 1000n, payload: junk(400), ...change,
     }
     socket.send(wire.encodeMedia({ ...frame, keyframe: frame.ref === 0 }))
@@ -55,18 +56,17 @@ async function lie({ url, room, rounds }) {
     ][round % 6]
     announce(1, 'camera', config(change))
     for (let index = 0; index < 20; index++) {
-      // Keyframes that break decoders; frames that need what never was; numbers that jump half the circle.
-      media({ sequence: (index * 0x7fff_fff0) >>> 0 })
-      media({ sequence: index + 1, ref: 200 })
-      // First chunks of frames that never go on, and last chunks of frames that never began.
-      media({ sequence: round * 1000 + index + 100, last: false })
-      media({ sequence: round * 1000 + index + 500, chunk: 1023 })
-      // A config that is never announced; times at both ends of the clock.
-      media({ sequence: index + 2, config: (version + 100) & 255 })
-      media({ sequence: index + 3, captured: (1n << 63n) - 1n })
-      media({ sequence: index + 4, captured: 0n })
-      media({ track: 0, config: voice, level: 0x80, sequence: (index * 0x1234_5678) >>> 0, payload: junk(120), captured: index % 2 ? 0n : 1n << 62n })
-      media({ track: 9, sequence: index })
+      // Keyframes that break decoders; frames that need what never was.
+      media({})
+      media({ ref: 200 })
+      // First chunks of frames that never go on.
+      media({ last: false, payload: junk(wire.CHUNK_BYTES) })
+      // A config that is never announced; times at both ends of the clock; numbers that jump nearly half the circle.
+      media({ config: (version + 100) & 255 })
+      media({ captured: (1n << 63n) - 1n })
+      media({ captured: 0n })
+      if (index === 10) sequence += 0x7fff_ff00
+      media({ track: 0, config: voice, level: 0x80, payload: junk(120), captured: index % 2 ? 0n : 1n << 62n })
       await breath()
     }
   }
