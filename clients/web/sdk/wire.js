@@ -165,6 +165,9 @@ export function newer(a, b) {
   return distance !== 0 && distance < 0x8000_0000
 }
 
+/** What all chunks of a frame say alike. */
+const SHARED_FIELDS = /** @type {const} */ (['track', 'config', 'keyframe', 'discardable', 'spatial', 'temporal', 'ref', 'level', 'captured'])
+
 /** Puts the chunks of one (track, spatial layer) together again, in any order of arrival. Bounded: the oldest part goes first. */
 export class Reassembler {
   /** @type {Map<number, {head: Media, parts: Map<number, Uint8Array>, count: number}>} by sequence, oldest first */
@@ -201,11 +204,7 @@ export class Reassembler {
       this.#partial.set(media.sequence, entry)
     }
     const { head, parts } = entry
-    if (
-      head.config !== media.config || head.keyframe !== media.keyframe || head.discardable !== media.discardable ||
-      head.temporal !== media.temporal || head.ref !== media.ref || head.level !== media.level || head.captured !== media.captured ||
-      head.track !== media.track || head.spatial !== media.spatial
-    ) throw new WireError('bad_chunk', 'header differs')
+    if (SHARED_FIELDS.some((field) => head[field] !== media[field])) throw new WireError('bad_chunk', 'header differs')
     if (parts.has(media.chunk)) throw new WireError('bad_chunk', 'repeated')
     if (entry.count && (media.last || media.chunk >= entry.count)) throw new WireError('bad_chunk', 'after the last one')
     parts.set(media.chunk, media.payload)

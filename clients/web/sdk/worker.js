@@ -85,7 +85,9 @@ function sendSubscription(again = false) {
   if (!socket.connected) return
   subscriber.setMaxTemporal(subscription.maxTemporal)
   const message = subscription.next(subscriber.videoTracks, again)
-  if (message) socket.sendControl(FrameType.SUBSCRIBE, message)
+  if (!message) return
+  subscriber.pause(message)
+  socket.sendControl(FrameType.SUBSCRIBE, message)
 }
 
 /** @param {{hand?: boolean, quality?: import('./worker/messages.js').ConnectionQuality}} update */

@@ -1,26 +1,15 @@
 // Owns sound for a browser without an Opus encoder: blocks at 48 kHz → mono at 16 kHz, 16 bits (`pcm-s16`). Pure.
 
 import { defaults } from '../defaults.js'
+import { lowPass } from '../sinc.js'
 
 /** What such a track is announced as. */
 export const PCM_CONFIG = Object.freeze({ codec: 'pcm-s16', sampleRate: 16_000, numberOfChannels: 1 })
 const STEP = defaults.sampleRate / PCM_CONFIG.sampleRate
 
-/** A windowed sinc (Hamming): what lies above half the new rate would come back as tones that nobody made. @returns {Float32Array} of sum 1 */
-function lowPass() {
-  const { taps, cutoffHz } = defaults.pcm
-  const cutoff = cutoffHz / defaults.sampleRate
-  const kernel = Float32Array.from({ length: taps }, (_, i) => {
-    const x = i - (taps - 1) / 2
-    const sinc = x === 0 ? 2 * cutoff : Math.sin(2 * Math.PI * cutoff * x) / (Math.PI * x)
-    return sinc * (0.54 - 0.46 * Math.cos((2 * Math.PI * i) / (taps - 1)))
-  })
-  const sum = kernel.reduce((total, tap) => total + tap, 0)
-  return kernel.map((tap) => tap / sum)
-}
-
 export class PcmEncoder {
-  #kernel = lowPass()
+  /** What lies above half the new rate would come back as tones that nobody made. */
+  #kernel = lowPass(defaults.pcm.taps, defaults.pcm.cutoffHz / defaults.sampleRate)
   /** The end of what came before, which the filter still reaches. */
   #tail = new Float32Array(this.#kernel.length - 1)
 

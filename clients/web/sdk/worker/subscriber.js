@@ -175,10 +175,17 @@ export class Subscriber {
     }
   }
 
-  /** Video that this side does not receive from now on. @param {string} id @param {Source} source */
-  pause(id, source) {
-    const receiver = this.#bySource(id, source)?.receiver
-    if (receiver instanceof VideoReceiver) receiver.pause()
+  /**
+   * Takes note of what this side does not receive from now on.
+   * @param {{video: boolean, paused: {participant: string, track: number}[]}} subscription as it is sent
+   */
+  pause({ video, paused }) {
+    for (const [id, { tracks }] of this.#participants) {
+      for (const [number, { receiver }] of tracks) {
+        const off = !video || paused.some(({ participant, track }) => participant === id && track === number)
+        if (off && receiver instanceof VideoReceiver) receiver.pause()
+      }
+    }
   }
 
   /** @param {number} layer video frames of higher temporal layers are not decoded */

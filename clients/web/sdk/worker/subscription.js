@@ -3,6 +3,7 @@
 /**
  * @typedef {import('./messages.js').Source} Source
  * @typedef {{participant: string, track: number, source: Source}} VideoTrack
+ * @typedef {{audio: boolean, video: boolean, paused: {participant: string, track: number}[], maxTemporal: number}} Subscribe
  */
 
 /** Speakers remembered, for the question who stays when not everybody can. */
@@ -39,7 +40,7 @@ export class Subscription {
     return this.quality === 'low' ? 0 : this.limits.maxTemporal
   }
 
-  /** @param {VideoTrack[]} tracks of the others @returns {object} SUBSCRIBE */
+  /** @param {VideoTrack[]} tracks of the others @returns {Subscribe} SUBSCRIBE */
   message(tracks) {
     for (const key of this.#hidden) if (!tracks.some(({ participant, source }) => key === `${participant}/${source}`)) this.#hidden.delete(key)
     const place = (/** @type {VideoTrack} */ { participant }) => {
@@ -54,7 +55,7 @@ export class Subscription {
     return { audio: true, video: this.quality !== 'audioOnly', paused, maxTemporal: this.maxTemporal }
   }
 
-  /** @param {VideoTrack[]} tracks @param {boolean} again on a new connection @returns {object | null} what is to be sent, if anything is */
+  /** @param {VideoTrack[]} tracks @param {boolean} again on a new connection @returns {Subscribe | null} what is to be sent, if anything is */
   next(tracks, again = false) {
     const message = this.message(tracks)
     const text = JSON.stringify(message)
