@@ -120,8 +120,6 @@ export function createFloor({ room, link, view, signal }) {
         picture: entry.attached && (Boolean(participant?.isLocal) || room.videoEnabled),
         speaking: marked.has(id), hand: hands.get(id) ?? 0, pinned: pinned?.id === id && pinned.source === 'camera',
       })
-      setAttribute(tile.element, 'tabindex', id === active ? '0' : '-1')
-      if (tile.pin) setAttribute(tile.pin, 'tabindex', id === active ? '0' : '-1')
     }
   }
 
@@ -192,7 +190,11 @@ export function createFloor({ room, link, view, signal }) {
       setAttribute(tile, 'data-size', rect.width < 150 ? 'small' : rect.width < 320 ? 'medium' : 'large')
       if (id !== '') standing.push({ id, rect })
     }
-    if (!standing.some(({ id }) => id === active) && active !== staged) active = standing[0]?.id ?? ''
+    if (!standing.some(({ id }) => id === active) && (active === '' || active !== staged)) active = standing[0]?.id ?? ''
+    // All tiles are one stop for the keyboard.
+    for (const [id, { tile }] of tiles) {
+      for (const each of tile.pin ? [tile.element, tile.pin] : [tile.element]) setAttribute(each, 'tabindex', id === active ? '0' : '-1')
+    }
     pager.hidden = pages < 2
     previous.disabled = page === 0
     next.disabled = page === pages - 1
