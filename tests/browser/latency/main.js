@@ -140,8 +140,8 @@ try {
   report('late_join_first_byte_p50', quantile(bytes, 0.5), 'ms', 20)
   report('late_join_first_byte_p95', quantile(bytes, 0.95), 'ms')
 
-  await ada.get('leave').click()
-  await bob.get('leave').click()
+  await ada.get('control-leave').click()
+  await bob.get('control-leave').click()
   await connectPeers(ada.page, bob.page)
   const { seen } = await bob.page.evaluate(async ({ warmUpMs, seconds }) => {
     await new Promise((resolve) => setTimeout(resolve, warmUpMs))
