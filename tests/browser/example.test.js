@@ -29,10 +29,14 @@ play('two example pages see, hear and write to each other, and a page of the app
   await bob.page.getByText('Ada: good morning').waitFor()
 
   await cleo.join(link)
-  await cleo.seesMoving(cleo.picture('Ada'))
-  await bob.seesMoving(pictureOf(bob, 'Cleo'))
+  await cleo.seesMoving(cleo.picture('Ada'), 5)
+  // What is scrolled out of view is not received.
+  await pictureOf(bob, 'Cleo').scrollIntoViewIfNeeded()
+  await bob.seesMoving(pictureOf(bob, 'Cleo'), 5)
   await ada.page.locator('#screen').click()
-  await bob.seesMoving(bob.page.locator('figure', { hasText: 'Ada: screen' }).locator('canvas'), 5)
+  const screen = bob.page.locator('figure', { hasText: 'Ada: screen' }).locator('canvas')
+  await screen.scrollIntoViewIfNeeded()
+  await bob.seesMoving(screen, 5)
 
   await ada.page.locator('#leave').click()
   await ada.page.locator('#join').waitFor()
