@@ -238,6 +238,8 @@ export const defaults = Object.freeze({
     retryMs: 100, maxRetryMs: 4000, failuresShown: 4,
     // Held bytes of frames whose config has not arrived; beside the number of them below.
     maxHeldBytes: 1_048_576,
+    // A picture that has not come to the screen after this long never will: the page is hidden.
+    unseenLimitMs: 1000,
     // Larger pictures (4096 x 2304 and a little) are refused: one alone takes 14 MB, and no screen here is larger.
     maxPixels: 10_000_000,
     // Frames being put together at once per layer; on an ordered transport one is the rule.

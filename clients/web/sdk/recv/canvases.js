@@ -1,11 +1,24 @@
-// Owns the canvases that one received video track is drawn on. Closes every picture it is given; keeps the newest one only while there
-// is nothing to draw it on. Never decides when.
+// Owns the canvases that one received video track is drawn on. Closes every picture it is given; keeps the newest one while there is
+// nothing to draw it on, or while the one before has not come to the screen yet: a compositor that is behind would otherwise show
+// picture after picture late, each in turn. Never decides when one is due.
+
+import { defaults } from '../defaults.js'
 
 export class Canvases {
   /** @type {Map<number, {canvas: OffscreenCanvas, context: OffscreenCanvasRenderingContext2D | null}>} */
   #canvases = new Map()
   /** @type {VideoFrame | null} */
   #waiting = null
+  /** When the last picture was drawn that has not come to the screen yet. @type {number | null} */
+  #pendingAt = null
+  #frame = 0
+  #onDrawn
+  counters = { unseen: 0 }
+
+  /** @param {(capturedMs: number) => void} onDrawn */
+  constructor(onDrawn) {
+    this.#onDrawn = onDrawn
+  }
 
   /** @param {number} id @param {OffscreenCanvas} canvas */
   attach(id, canvas) {
@@ -20,13 +33,19 @@ export class Canvases {
     return this.#canvases.delete(id)
   }
 
-  /** @param {VideoFrame} picture @returns {boolean} whether it is seen now */
+  /** @param {VideoFrame} picture */
   draw(picture) {
-    if (this.#canvases.size === 0) {
-      this.#waiting?.close()
+    const behind = this.#pendingAt !== null && performance.now() - this.#pendingAt < defaults.video.unseenLimitMs
+    if (this.#canvases.size === 0 || behind) {
+      if (this.#waiting) {
+        this.#waiting.close()
+        this.counters.unseen++
+      }
       this.#waiting = picture
-      return false
+      return
     }
+    this.#waiting?.close()
+    this.#waiting = null
     try {
       for (const { canvas, context } of this.#canvases.values()) {
         if (canvas.width !== picture.displayWidth || canvas.height !== picture.displayHeight) {
@@ -35,15 +54,26 @@ export class Canvases {
         }
         context?.drawImage(picture, 0, 0)
       }
-      return true
+      cancelAnimationFrame(this.#frame)
+      this.#pendingAt = performance.now()
+      this.#frame = requestAnimationFrame(() => this.#onFrame())
+      this.#onDrawn(picture.timestamp / 1000)
     } finally {
       picture.close()
     }
   }
 
   close() {
+    cancelAnimationFrame(this.#frame)
     this.#waiting?.close()
     this.#waiting = null
     this.#canvases.clear()
+  }
+
+  #onFrame() {
+    this.#pendingAt = null
+    const waiting = this.#waiting
+    this.#waiting = null
+    if (waiting) this.draw(waiting)
   }
 }

@@ -34,7 +34,7 @@ export class VideoReceiver {
   #colorsRefused = false
   #heldBytes = 0
   #askedAt = -Infinity
-  #canvases = new Canvases()
+  #canvases = new Canvases((capturedMs) => this.#onDrawn(capturedMs))
   /** @type {PictureQueue<VideoFrame>} */
   #pictures = new PictureQueue()
   #skews = new SkewLog()
@@ -113,7 +113,7 @@ export class VideoReceiver {
   statistics() {
     const captureToDrawMs = Math.round(this.counters.captureToDrawMs * 10) / 10
     return {
-      ...this.counters, ...this.#pictures.counters, captureToDrawMs, abandoned: this.#assembler.abandoned, width: this.#width, height: this.#height,
+      ...this.counters, ...this.#pictures.counters, ...this.#canvases.counters, captureToDrawMs, abandoned: this.#assembler.abandoned, width: this.#width, height: this.#height,
       codec: this.config.codec, skewP95Ms: this.#skews.p95,
     }
   }
@@ -281,19 +281,23 @@ export class VideoReceiver {
     this.#present()
   }
 
+  /** @param {number} capturedMs */
+  #onDrawn(capturedMs) {
+    const now = performance.now()
+    const soundMs = this.#handlers.soundMs(now)
+    this.counters.drawn++
+    if (soundMs !== null) this.#skews.add(capturedMs - soundMs)
+    // Meaningful between pages of one machine only: clocks of others differ.
+    this.counters.captureToDrawMs = performance.timeOrigin + now - capturedMs
+  }
+
   /** Draws what is due, and comes back for the next. */
   #present() {
     clearTimeout(this.#timer)
     const now = performance.now()
-    const soundMs = this.#handlers.soundMs(now)
-    const { show, drop } = this.#pictures.take(now, soundMs)
+    const { show, drop } = this.#pictures.take(now, this.#handlers.soundMs(now))
     for (const picture of drop) picture.close()
-    if (show && this.#canvases.draw(show.picture)) {
-      this.counters.drawn++
-      if (soundMs !== null) this.#skews.add(show.capturedMs - soundMs)
-      // Meaningful between pages of one machine only: clocks of others differ.
-      this.counters.captureToDrawMs = performance.timeOrigin + now - show.capturedMs
-    }
+    if (show) this.#canvases.draw(show.picture)
     const waitMs = this.#pictures.nextTimeoutMs(now)
     if (waitMs !== null) this.#timer = setTimeout(() => this.#present(), waitMs)
   }
