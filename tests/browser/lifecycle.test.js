@@ -165,16 +165,6 @@ play('a change of network is no reason to reconnect while the way is good, and a
   await ada.seesMoving(ada.picture('Bob'), 10)
 })
 
-play('closing the page is leaving', async ({ enter, link }) => {
-  const ada = await enter('Ada')
-  const bob = await enter('Bob')
-  await ada.join(link)
-  await bob.join(link)
-  await ada.sees(2)
-  await bob.page.goto('about:blank')
-  await ada.sees(1)
-})
-
 play('sound that the system interrupts goes on without a click', async ({ enter, link }) => {
   const ada = await enter('Ada')
   const bob = await enter('Bob')
