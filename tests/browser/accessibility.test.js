@@ -9,8 +9,6 @@ import { startProxy } from './harness/proxy.js'
 const play = theatre({ limitMs: 300_000 })
 const axeSource = readFileSync(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
 const BROKEN_SOCKET = [/WebSocket connection to .* failed/, /net::ERR_/]
-// One or two frames that the browser's own stream loses as a share ends; more are still reported, in other words.
-const LOST_FRAME = /garbage collected without being closed/
 const SIZES = [{ width: 1280, height: 800 }, { width: 390, height: 844 }]
 // axe is not part of the page; a policy that keeps foreign scripts out must not keep it out. What moves is looked at once it rests.
 const context = { bypassCSP: true, reducedMotion: /** @type {const} */ ('reduce') }
@@ -88,7 +86,7 @@ play('screens without a call', async ({ enter, edge, link, note }) => {
 play('a call with all its panels and dialogs', async ({ enter, edge, room, onEnd, note }) => {
   const proxy = await startProxy(edge.port)
   onEnd(() => proxy.close())
-  const ada = await enter('Ada Lovelace', { context, tolerate: [...BROKEN_SOCKET, LOST_FRAME], init: () => {
+  const ada = await enter('Ada Lovelace', { context, tolerate: [...BROKEN_SOCKET], init: () => {
     // The clipboard refuses, so that the link is shown.
     navigator.clipboard.writeText = () => Promise.reject(new Error('refused'))
   } })
@@ -96,7 +94,7 @@ play('a call with all its panels and dialogs', async ({ enter, edge, room, onEnd
   await ada.picture(ada.name).waitFor()
   await check(ada, 'alone', note)
 
-  const bob = await enter('Bob', { tolerate: [LOST_FRAME] })
+  const bob = await enter('Bob')
   await bob.join(edge.linkTo(room))
   await bob.get('control-microphone').click()
   await ada.get('control-hand').click()

@@ -12,8 +12,6 @@ const play = theatre({ limitMs: 300_000 })
 const folder = `${outputFolder}screens/`
 mkdirSync(folder, { recursive: true })
 const BROKEN_SOCKET = [/WebSocket connection to .* failed/, /net::ERR_/]
-// A frame or two that the browser's own stream loses as a share ends; more are still reported, in other words.
-const LOST_FRAME = /garbage collected without being closed/
 const VIEWPORTS = { laptop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } }
 
 for (const [device, viewport] of Object.entries(VIEWPORTS)) {
@@ -22,7 +20,7 @@ for (const [device, viewport] of Object.entries(VIEWPORTS)) {
       const proxy = await startProxy(edge.port)
       onEnd(() => proxy.close())
       const link = `${proxy.origin}/#${room}`
-      const ada = await enter('Ada Lovelace', { context: { viewport, colorScheme }, tolerate: [...BROKEN_SOCKET, LOST_FRAME] })
+      const ada = await enter('Ada Lovelace', { context: { viewport, colorScheme }, tolerate: [...BROKEN_SOCKET] })
       /** @param {string} screen */
       const shoot = async (screen) => {
         // Toasts and tooltips come and go; the pictures show what stays.
@@ -40,7 +38,7 @@ for (const [device, viewport] of Object.entries(VIEWPORTS)) {
       await ada.state('connected')
       await ada.picture(ada.name).waitFor()
       await shoot('call-1')
-      const bob = await enter('Bob', { tolerate: [LOST_FRAME] })
+      const bob = await enter('Bob')
       await bob.join(edge.linkTo(room))
       await ada.seesMoving(ada.picture('Bob'), 5)
       await shoot('call-2')
