@@ -315,3 +315,6 @@ fn rescale(left: Duration, old_bps: Option<u64>, new_bps: Option<u64>) -> Durati
         _ => Duration::ZERO,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,3 +247,6 @@ impl fmt::Display for Shape {
         f.write_str(&words.join(","))
     }
 }
+
+#[cfg(test)]
+mod tests;
