@@ -203,12 +203,12 @@ fn set(shape: &mut Shape, setting: &str, value: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// As `apply` reads it; `none` for a shape that does nothing is `delay=0ms`.
+/// As `apply` reads it, shares to a millionth; a shape that does nothing is `delay=0ms`.
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let none = Self::default();
         let time = |time: Duration| format!("{}us", time.as_nanos() as f64 / 1_000.0);
-        let share = |share: f64| format!("{}%", share * 100.0);
+        let share = |share: f64| format!("{}%", (share * 1e6).round() / 1e4);
         let mut words = vec![format!("delay={}ms", self.delay.as_secs_f64() * 1_000.0)];
         if self.jitter != none.jitter {
             words.push(format!("jitter={}", time(self.jitter)));
