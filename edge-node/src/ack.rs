@@ -8,7 +8,7 @@ use pulse_proto::{
     media::{MediaHeader, newer},
 };
 
-use crate::limits::ACK_MARGIN;
+use crate::limits::{ACK_BASE_PERIOD, ACK_MARGIN};
 
 /// What arrived on one connection.
 #[derive(Debug)]
@@ -16,11 +16,31 @@ pub(crate) struct AckState {
     started: Instant,
     acks: Vec<Ack>,
     bytes: u64,
-    /// Arrival minus capture of the fastest frame and of the newest, in µs; both clocks have
-    /// origins of their own, so only differences mean something.
-    fastest_us: Option<i128>,
-    newest_us: i128,
+    fastest: Option<Fastest>,
+    /// Transit of the fastest frame since the last acknowledgement: a queue on the way delays that one
+    /// too, a large frame that the publisher sends bit by bit does not.
+    least_us: Option<i128>,
     due: Option<Instant>,
+}
+
+/// Transit (arrival minus capture, in µs) of the fastest frame of this period and of the one before. Both
+/// clocks have origins of their own, so only differences mean something, and as they drift, only for a while.
+#[derive(Debug)]
+struct Fastest {
+    since: Instant,
+    us: i128,
+    before_us: i128,
+}
+
+impl Fastest {
+    fn observe(&mut self, now: Instant, transit_us: i128) {
+        if now.saturating_duration_since(self.since) >= ACK_BASE_PERIOD {
+            self.since = now;
+            self.before_us = self.us;
+            self.us = transit_us;
+        }
+        self.us = self.us.min(transit_us);
+    }
 }
 
 impl AckState {
@@ -30,8 +50,8 @@ impl AckState {
             started: now,
             acks: Vec::new(),
             bytes: 0,
-            fastest_us: None,
-            newest_us: 0,
+            fastest: None,
+            least_us: None,
             due: None,
         }
     }
@@ -53,9 +73,21 @@ impl AckState {
             }),
         }
         let arrived = now.saturating_duration_since(self.started).as_micros() as i128;
-        self.newest_us = arrived - i128::from(header.captured_us);
-        let fastest = self.fastest_us.get_or_insert(self.newest_us);
-        *fastest = (*fastest).min(self.newest_us);
+        let transit_us = arrived - i128::from(header.captured_us);
+        self.least_us = Some(
+            self.least_us
+                .map_or(transit_us, |least| least.min(transit_us)),
+        );
+        match &mut self.fastest {
+            Some(fastest) => fastest.observe(now, transit_us),
+            None => {
+                self.fastest = Some(Fastest {
+                    since: now,
+                    us: transit_us,
+                    before_us: transit_us,
+                });
+            }
+        }
         self.due.get_or_insert(now + ACK_INTERVAL - ACK_MARGIN);
     }
 
@@ -70,7 +102,10 @@ impl AckState {
             return None;
         }
         self.due = None;
-        let delay_us = self.newest_us - self.fastest_us.unwrap_or(self.newest_us);
+        let delay_us = match (self.least_us.take(), &self.fastest) {
+            (Some(least), Some(fastest)) => least - fastest.us.min(fastest.before_us),
+            _ => 0,
+        };
         Some(PublisherAck {
             acks: self.acks.clone(),
             bytes: self.bytes,
@@ -87,7 +122,7 @@ mod tests {
     use crate::outbox::test_header;
 
     #[test]
-    fn it_tells_the_newest_frame_and_its_delay() {
+    fn it_tells_the_newest_frame_and_all_bytes() {
         let start = tokio::time::Instant::now().into_std();
         let at = |ms| start + Duration::from_millis(ms);
         let mut acks = AckState::new(start);
@@ -100,9 +135,46 @@ mod tests {
         acks.on_media(at(60), &frame(1), 100);
         assert_eq!(acks.take(at(60)), None);
         let ack = acks.take(at(110)).unwrap();
-        assert_eq!((ack.acks[0].seq, ack.bytes, ack.delay_ms), (1, 200, 30));
+        assert_eq!((ack.acks[0].seq, ack.bytes, ack.delay_ms), (1, 200, 0));
         assert_eq!(acks.due(), None);
         acks.on_media(at(120), &frame(0), 100);
         assert_eq!(acks.take(at(300)).unwrap().acks[0].seq, 1);
+    }
+
+    #[test]
+    fn one_slow_frame_is_no_queue() {
+        let start = tokio::time::Instant::now().into_std();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut acks = AckState::new(start);
+        let captured_ms = |ms: u64| MediaHeader {
+            captured_us: ms * 1_000,
+            ..test_header(0, 0, 0)
+        };
+        acks.on_media(at(10), &captured_ms(0), 100);
+        acks.on_media(at(95), &captured_ms(20), 100);
+        assert_eq!(acks.take(at(200)).unwrap().delay_ms, 0);
+        acks.on_media(at(260), &captured_ms(200), 100);
+        acks.on_media(at(280), &captured_ms(210), 100);
+        assert_eq!(acks.take(at(400)).unwrap().delay_ms, 50);
+    }
+
+    #[test]
+    fn clocks_that_drift_apart_are_no_queue() {
+        let start = tokio::time::Instant::now().into_std();
+        let mut acks = AckState::new(start);
+        // An hour in which the publisher's clock loses 200 µs a second.
+        for second in 0..3_600_u64 {
+            let now = start + Duration::from_secs(second);
+            let header = MediaHeader {
+                captured_us: second * 999_800,
+                ..test_header(0, 0, 0)
+            };
+            acks.on_media(now, &header, 100);
+            let delay_ms = acks
+                .take(now + Duration::from_millis(500))
+                .unwrap()
+                .delay_ms;
+            assert!(delay_ms <= 24, "{delay_ms} ms after {second} s");
+        }
     }
 }

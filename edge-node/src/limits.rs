@@ -104,6 +104,10 @@ pub(crate) const CACHE_PLAY: Duration = Duration::from_millis(500);
 /// task runs a little after that.
 pub(crate) const ACK_MARGIN: Duration = Duration::from_millis(10);
 
+/// How long the fastest frame of a publisher counts as what its path can do, at least, and twice as long at
+/// most: clocks that drift apart by 200 µs a second come to 24 ms in it.
+pub(crate) const ACK_BASE_PERIOD: Duration = Duration::from_secs(60);
+
 /// How hard brotli tries (0..=11), once for each file: at 9 a release takes some milliseconds for one. A debug
 /// build, fifty times as slow, serves files that change anyway.
 pub(crate) const BROTLI_QUALITY: i32 = if cfg!(debug_assertions) { 1 } else { 9 };
