@@ -30,6 +30,7 @@ use crate::{
     limits::{MAX_WRITE_BUFFER, READ_BUFFER, UPLOAD_TIMEOUT},
     metrics,
     session::{self, Ask, SessionContext, V1Request},
+    socket::Socket,
     web,
 };
 
@@ -121,6 +122,7 @@ async fn upgrade(context: &HttpContext, request: Request, ask: Ask) -> Response 
             .into_response();
     }
     let (mut parts, _) = request.into_parts();
+    let kernel = parts.extensions.get::<Socket>().cloned();
     let socket = match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
         Ok(socket) => socket.protocols([SUBPROTOCOL]),
         Err(_) => {
@@ -155,7 +157,7 @@ async fn upgrade(context: &HttpContext, request: Request, ask: Ask) -> Response 
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| tasks.track_future(session::serve(socket, ask, sessions)))
+        .on_upgrade(move |socket| tasks.track_future(session::serve(socket, kernel, ask, sessions)))
 }
 
 fn origin_allowed(context: &HttpContext, headers: &HeaderMap) -> bool {

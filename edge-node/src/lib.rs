@@ -14,10 +14,12 @@ mod limits;
 mod listener;
 mod metrics;
 mod outbox;
+mod pace;
 mod random;
 mod room;
 mod rooms;
 mod session;
+mod socket;
 pub mod tls;
 mod web;
 
@@ -27,7 +29,7 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use pulse_core::{
     handle::{CoreError, CoreHandle},
     membership::{EdgeId, Incarnation},
@@ -38,7 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use crate::config::Config;
 use crate::{
     http::HttpContext,
-    limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS},
+    limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS, METRICS_UPKEEP},
     listener::Acceptor,
     room::RoomContext,
     rooms::Rooms,
@@ -130,6 +132,13 @@ impl Edge {
         for listener in listeners {
             tasks.spawn(acceptor.clone().run(listener));
         }
+        // What was counted in histograms is summed up even where nobody asks for it.
+        let (counted, stopped) = (prometheus.clone(), stop.clone());
+        tasks.spawn(async move {
+            while timeout(METRICS_UPKEEP, stopped.cancelled()).await.is_err() {
+                counted.run_upkeep();
+            }
+        });
         let operators = Acceptor {
             routes: http::ops_routes(prometheus),
             tls: None,
@@ -231,14 +240,7 @@ fn recorder() -> PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER
         .get_or_init(|| {
-            let recorder = PrometheusBuilder::new()
-                .set_buckets(&[
-                    0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1,
-                ])
-                .map_or_else(
-                    |_| PrometheusBuilder::new().build_recorder(),
-                    PrometheusBuilder::build_recorder,
-                );
+            let recorder = metrics::recorder();
             let handle = recorder.handle();
             // Whoever embeds an edge may have a recorder of its own; that one counts then.
             if ::metrics::set_global_recorder(recorder).is_ok() {

@@ -51,8 +51,65 @@ pub(crate) const WRITE_BATCH: usize = 16 * 1024;
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Unsent bytes the kernel may hold for one receiver (TCP_NOTSENT_LOWAT): what it holds can no longer
-/// be dropped.
-pub(crate) const NOTSENT_LOWAT: u32 = 16 * 1024;
+/// be dropped. `NOTSENT_TIME` of what the receiver takes, between 4 KiB (128 ms at 256 kbit/s; two full
+/// segments, below which Linux stutters) and 16 KiB (13 ms at 10 Mbit/s).
+pub(crate) const NOTSENT_LOWAT_MAX: u32 = 16 * 1024;
+/// The least of it.
+pub(crate) const NOTSENT_LOWAT_MIN: u32 = 4 * 1024;
+/// Longer than a busy machine takes to come back to a socket.
+pub(crate) const NOTSENT_TIME: Duration = Duration::from_millis(50);
+
+/// How long a voice may stand behind what is unacknowledged of pictures: that many ms of the
+/// receiver's rate are in flight at most, beside what fills its path. At 256 kbit/s and 20 ms:
+/// 32,000 × 0.095 = 3,040 bytes.
+pub(crate) const QUEUE_TARGET: Duration = Duration::from_millis(75);
+
+/// Bytes that may be unacknowledged whatever the rate: three chunks. Fewer would leave links of some
+/// hundred kbit/s idle between two looks.
+pub(crate) const OUTSTANDING_MIN: u64 = 3_000;
+
+/// What control may add to the bound of pictures before it waits: 128 ms at 256 kbit/s. Beyond it a voice
+/// would stand behind a roster.
+pub(crate) const CONTROL_BESIDE: i64 = 4 * 1024;
+
+/// Control that leaves before voices in one flush: some answers and changes, no roster of many.
+pub(crate) const CONTROL_FIRST: usize = 4 * 1024;
+
+/// So much that is unacknowledged beyond the path is a queue, not the wobble of acknowledgements.
+pub(crate) const STANDING_QUEUE: Duration = Duration::from_millis(20);
+
+/// Receivers delay an acknowledgement by so much; it is no longer path.
+pub(crate) const DELAYED_ACK: Duration = Duration::from_millis(40);
+
+/// The rate of a receiver of whom nothing is known, in bytes a second: 1 Mbit/s, of which the bound is
+/// 9 KB, less than the first flight of any TCP.
+pub(crate) const RATE_FIRST: f64 = 125_000.0;
+
+/// The least rate that is believed, in bytes a second: 128 kbit/s. A receiver that stops altogether is
+/// live again after a few doublings from there.
+pub(crate) const RATE_MIN: f64 = 16_000.0;
+
+/// A rate is measured over this, or a round trip where that is longer: shorter ones see bursts.
+pub(crate) const RATE_WINDOW: Duration = Duration::from_millis(20);
+
+/// A lower rate counts fully after this long: eight round trips of 50 ms.
+pub(crate) const LOWER_OVER: Duration = Duration::from_millis(400);
+
+/// A link that had room for everything for this long has no queue of ours in it.
+pub(crate) const PATH_REST: Duration = Duration::from_secs(2);
+
+/// A path may be this much longer than the shortest round trip the kernel remembers: from a cable to a
+/// far mobile cell. More is somebody's queue.
+pub(crate) const PATH_CHANGE_MAX: Duration = Duration::from_millis(300);
+
+/// Looks at the kernel while something is held back: at most each ms (what a timer can do), at least each
+/// 50 ms (a link that has become free is used soon).
+pub(crate) const LOOK_MIN: Duration = Duration::from_millis(1);
+/// The longest time between two of them.
+pub(crate) const LOOK_MAX: Duration = Duration::from_millis(50);
+
+/// How often a receiver's rate and round trip enter their histograms, at most.
+pub(crate) const LINK_REPORT: Duration = Duration::from_secs(1);
 
 /// The read buffer of one WebSocket. Most messages are below 1,000 bytes.
 pub(crate) const READ_BUFFER: usize = 8 * 1024;
@@ -65,6 +122,9 @@ pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Time for TLS, and for the head of an HTTP request.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Samples of histograms wait for this long before they are summed up: 5,000 a second of 8 bytes are 200 KB.
+pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// The clients have this long to take their close frames at shutdown.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
@@ -103,10 +163,6 @@ pub(crate) const CACHE_PLAY: Duration = Duration::from_millis(500);
 /// An acknowledgement is made this much before its bound: a timer fires up to a millisecond late, and its
 /// task runs a little after that.
 pub(crate) const ACK_MARGIN: Duration = Duration::from_millis(10);
-
-/// How long the fastest frame of a publisher counts as what its path can do, at least, and twice as long at
-/// most: clocks that drift apart by 200 µs a second come to 24 ms in it.
-pub(crate) const ACK_BASE_PERIOD: Duration = Duration::from_secs(60);
 
 /// How hard brotli tries (0..=11), once for each file: at 9 a release takes some milliseconds for one. A debug
 /// build, fifty times as slow, serves files that change anyway.

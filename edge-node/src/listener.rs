@@ -1,18 +1,22 @@
 //! Accepting connections: sockets tuned by hand, TLS where asked for, a bound on how many and on how
 //! long a handshake takes. What is said over them is [`crate::http`]'s.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -20,8 +24,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    limits::{ACCEPT_PAUSE, HANDSHAKE_TIMEOUT, NOTSENT_LOWAT},
+    limits::{ACCEPT_PAUSE, HANDSHAKE_TIMEOUT},
     metrics,
+    socket::Socket,
 };
 
 /// What accepting needs.
@@ -55,13 +60,14 @@ impl Acceptor {
                 metrics::refused("server_full");
                 continue;
             };
-            tune(&stream, peer);
+            let socket = Socket::new(stream, peer);
             let (routes, tls) = (self.routes.clone(), self.tls.clone());
             self.tasks.spawn(async move {
                 match tls {
-                    None => serve(stream, routes).await,
-                    Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                        Ok(Ok(stream)) => serve(stream, routes).await,
+                    None => serve(socket.clone(), socket, routes).await,
+                    Some(tls) => match timeout(HANDSHAKE_TIMEOUT, tls.accept(socket.clone())).await
+                    {
+                        Ok(Ok(stream)) => serve(stream, socket, routes).await,
                         Ok(Err(_)) => metrics::refused("tls"),
                         Err(_) => metrics::refused("tls_timeout"),
                     },
@@ -72,22 +78,21 @@ impl Acceptor {
     }
 }
 
-/// Small frames leave at once, and little waits in the kernel, where it can no longer be dropped.
-fn tune(stream: &TcpStream, peer: SocketAddr) {
-    let socket = SockRef::from(stream);
-    let tuned = socket
-        .set_tcp_nodelay(true)
-        .and_then(|()| socket.set_tcp_notsent_lowat(NOTSENT_LOWAT));
-    if let Err(error) = tuned {
-        tracing::debug!(%error, %peer, "socket options were refused");
-    }
-}
-
-async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S, routes: Router) {
+/// Answers requests until the connection ends or becomes a WebSocket. Every request knows its socket.
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    socket: Socket,
+    routes: Router,
+) {
+    let routes = TowerToHyperService::new(routes);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(socket.clone());
+        routes.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HANDSHAKE_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades()
         .await;
     if let Err(error) = served {

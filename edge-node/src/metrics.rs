@@ -2,13 +2,28 @@
 //! participant, a room or an address. What is counted for every frame keeps its handle, so that no name
 //! is looked up on the way of media.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     gauge, histogram,
 };
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
 use pulse_proto::{ErrorCode, FrameType, control::Interruption};
+
+/// What may be old when it leaves.
+const CLASSES: [&str; 4] = ["control", "audio", "video", "v1"];
+
+/// Buckets in seconds of what an edge does itself.
+const FORWARD_BUCKETS: [f64; 10] = [
+    0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1,
+];
+/// Buckets in seconds of what networks do.
+const AGE_BUCKETS: [f64; 12] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 2.0,
+];
+/// Buckets in bytes a second: 128 kbit/s to 100 Mbit/s.
+const RATE_BUCKETS: [f64; 9] = [16e3, 32e3, 64e3, 125e3, 250e3, 500e3, 1.25e6, 2.5e6, 12.5e6];
 
 /// Handles of what is counted for every frame, made at the first use: the recorder is there by then.
 struct Hot {
@@ -20,6 +35,10 @@ struct Hot {
     sent: Counter,
     sent_bytes: Counter,
     forward: Histogram,
+    /// By class, in the order of [`CLASSES`].
+    leaving: [Histogram; 4],
+    link_rate: Histogram,
+    link_rtt: Histogram,
     thinned: Counter,
 }
 
@@ -34,9 +53,25 @@ static HOT: LazyLock<Hot> = LazyLock::new(|| {
         sent: counter!("pulse_frames_sent_total"),
         sent_bytes: counter!("pulse_sent_bytes_total"),
         forward: histogram!("pulse_forward_seconds"),
+        leaving: CLASSES.map(|class| histogram!("pulse_leaving_age_seconds", "class" => class)),
+        link_rate: histogram!("pulse_receiver_rate_bytes"),
+        link_rtt: histogram!("pulse_receiver_rtt_seconds"),
         thinned: counter!("pulse_dropped_total", "queue" => "video", "cause" => "thinned"),
     }
 });
+
+/// What holds every metric, with the buckets of each histogram.
+pub(crate) fn recorder() -> PrometheusRecorder {
+    let full = |name: &str| Matcher::Full(name.to_owned());
+    let built = PrometheusBuilder::new()
+        .set_buckets(&FORWARD_BUCKETS)
+        .and_then(|b| b.set_buckets_for_metric(full("pulse_leaving_age_seconds"), &AGE_BUCKETS))
+        .and_then(|b| b.set_buckets_for_metric(full("pulse_receiver_rtt_seconds"), &AGE_BUCKETS))
+        .and_then(|b| b.set_buckets_for_metric(full("pulse_receiver_rate_bytes"), &RATE_BUCKETS));
+    built
+        .unwrap_or_else(|_| PrometheusBuilder::new())
+        .build_recorder()
+}
 
 /// Describes every metric; the README lists the same.
 pub(crate) fn describe() {
@@ -107,6 +142,21 @@ pub(crate) fn describe() {
         "pulse_forward_seconds",
         Unit::Seconds,
         "Time from reading a media frame to queueing it for its receivers."
+    );
+    describe_histogram!(
+        "pulse_leaving_age_seconds",
+        Unit::Seconds,
+        "Time in an edge of the oldest message of its class in each flush to a receiver."
+    );
+    describe_histogram!(
+        "pulse_receiver_rate_bytes",
+        Unit::Bytes,
+        "What receivers' links are known to carry in a second, each at most once a second."
+    );
+    describe_histogram!(
+        "pulse_receiver_rtt_seconds",
+        Unit::Seconds,
+        "Round trips to receivers, each at most once a second."
     );
     // What has not happened yet is 0, not absent.
     for protocol in ["v1", "v2"] {
@@ -214,6 +264,21 @@ pub(crate) fn refused(cause: &'static str) {
 /// Core told what it holds of a room.
 pub(crate) fn core_view() {
     counter!("pulse_core_views_total").increment(1);
+}
+
+/// The oldest messages of one flush: control, audio, video, v1.
+pub(crate) fn leaving(ages: [Option<Duration>; 4]) {
+    for (histogram, age) in HOT.leaving.iter().zip(ages) {
+        if let Some(age) = age {
+            histogram.record(age.as_secs_f64());
+        }
+    }
+}
+
+/// What is known of the link to one receiver: bytes a second, and the round trip.
+pub(crate) fn link(rate: f64, rtt: Duration) {
+    HOT.link_rate.record(rate);
+    HOT.link_rtt.record(rtt.as_secs_f64());
 }
 
 /// A media frame took so long from its socket to the outboxes.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 #[cfg(test)]
 pub(crate) use self::gate::header as test_header;
-pub(crate) use self::lanes::Class;
+pub(crate) use self::lanes::{Class, Taken};
 use self::lanes::{Drops, Lanes};
 use crate::{limits::WRITE_BATCH, metrics};
 
@@ -69,14 +69,14 @@ impl Outbox {
         if inner.ending.is_some() {
             return;
         }
-        let was_empty = inner.lanes.is_empty();
+        let waited = inner.lanes.waits(class);
         let overflow = inner.lanes.push(now, class, frame, &mut drops).is_err();
         inner.count_held();
         if overflow {
             inner.ending = Some(Ending::Error(ErrorCode::TooSlow));
             self.overflowed.notify_one();
         }
-        let wake = overflow || (was_empty && !inner.lanes.is_empty());
+        let wake = overflow || (!waited && inner.lanes.waits(class));
         drop(inner);
         count(drops);
         if wake {
@@ -97,16 +97,26 @@ impl Outbox {
         inner.count_held();
     }
 
-    /// Moves what leaves next into `batch`; an ending is told once nothing else is left.
-    pub(crate) fn take(&self, now: Instant, batch: &mut Vec<Bytes>) -> Option<Ending> {
+    /// Moves what leaves next into `batch`, in which `begun` bytes are already; pictures while there
+    /// is `room`. An ending is told once nothing else is left.
+    pub(crate) fn take(
+        &self,
+        now: Instant,
+        begun: usize,
+        room: i64,
+        batch: &mut Vec<Bytes>,
+    ) -> (Taken, Option<Ending>) {
         let mut drops = Drops::new();
         let mut inner = self.lock();
         let ending = inner.ending;
-        inner.lanes.take(now, WRITE_BATCH, batch, &mut drops);
+        // What is said last waits for nothing.
+        let room = if ending.is_some() { i64::MAX } else { room };
+        let budget = WRITE_BATCH.saturating_sub(begun);
+        let taken = inner.lanes.take(now, budget, room, batch, &mut drops);
         inner.count_held();
         drop(inner);
         count(drops);
-        if batch.is_empty() { ending } else { None }
+        (taken, ending.filter(|_| batch.is_empty()))
     }
 
     /// Tracks of which the receiver can decode nothing; see [`Lanes::starved`].

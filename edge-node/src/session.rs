@@ -36,6 +36,7 @@ use crate::{
     random,
     room::{Admitted, ConnectionId, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
     rooms::Rooms,
+    socket::Socket,
 };
 
 /// What a connection needs of its edge.
@@ -75,7 +76,13 @@ const fn label(protocol: Protocol) -> &'static str {
 }
 
 /// Serves one connection until it ends.
-pub(crate) async fn serve(socket: WebSocket, ask: Ask, context: SessionContext) {
+/// `kernel` is what tells how much of it the client has not taken yet.
+pub(crate) async fn serve(
+    socket: WebSocket,
+    kernel: Option<Socket>,
+    ask: Ask,
+    context: SessionContext,
+) {
     let protocol = ask.protocol();
     metrics::connections(label(protocol), 1.0);
     let (sink, stream) = socket.split();
@@ -89,7 +96,7 @@ pub(crate) async fn serve(socket: WebSocket, ask: Ask, context: SessionContext) 
     match joined {
         Ok(joined) => {
             metrics::joined(label(protocol), "admitted");
-            run(sink, joined, protocol, &context.stop).await;
+            run(sink, kernel, joined, protocol, &context.stop).await;
         }
         Err(refusal) => {
             metrics::joined(label(protocol), refusal.map_or("gone", ErrorCode::name));
@@ -211,6 +218,7 @@ fn grant(images: &Arc<ImageGrants>, token: &str, room: &Arc<RoomImages>) -> Uplo
 /// Reads and writes until either ends, then tells the room.
 async fn run(
     sink: SplitSink<WebSocket, Message>,
+    kernel: Option<Socket>,
     joined: Joined,
     protocol: Protocol,
     stop: &CancellationToken,
@@ -225,7 +233,7 @@ async fn run(
     } = joined;
     let _uploads = uploads;
     let mut gate = Gate::new(clock::now(), outbox.clone(), protocol);
-    let write = write_loop(sink, &outbox, &room, from, protocol);
+    let write = write_loop(sink, kernel, &outbox, &room, from, protocol);
     let read = async {
         let frames = async {
             match client {

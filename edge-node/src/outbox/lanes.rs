@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -17,9 +17,9 @@ use pulse_proto::{
 
 use super::gate::{DependencyGate, Verdict};
 use crate::limits::{
-    BESIDE_A_KEYFRAME, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES,
-    MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE, MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE,
-    MAX_VIDEO_BYTES, STARVED_RETRY,
+    BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, MAX_AUDIO_AGE, MAX_AUDIO_BYTES,
+    MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES, MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE,
+    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -69,6 +69,55 @@ pub(crate) type Drops = Vec<(&'static str, Cause, u64)>;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
 
+/// What was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Bytes of it.
+    pub(crate) bytes: usize,
+    /// Something waits for the receiver to acknowledge more.
+    pub(crate) held: bool,
+    /// How long the oldest of it has waited: control, audio, video, v1.
+    pub(crate) ages: [Option<Duration>; 4],
+}
+
+/// A batch that is being filled.
+struct Leaving<'a> {
+    batch: &'a mut Vec<Bytes>,
+    left: usize,
+    room: i64,
+    taken: Taken,
+    now: Instant,
+}
+
+/// Where the age of a class stands in [`Taken::ages`].
+const CONTROL: usize = 0;
+const AUDIO: usize = 1;
+const VIDEO: usize = 2;
+const V1: usize = 3;
+
+impl Leaving<'_> {
+    /// Whether a message is within the batch's budget.
+    fn fits(&self, bytes: &Bytes) -> bool {
+        self.batch.is_empty() || bytes.len() <= self.left
+    }
+
+    /// Whether it is, and the receiver's bound, with so much beside it, is not yet met.
+    fn may(&self, bytes: &Bytes, beside: i64) -> bool {
+        self.room > -beside && self.fits(bytes)
+    }
+
+    fn add(&mut self, class: usize, bytes: Bytes, since: Instant) {
+        let age = self.now.saturating_duration_since(since);
+        if let Some(oldest) = self.taken.ages.get_mut(class) {
+            *oldest = (*oldest).max(Some(age));
+        }
+        self.left = self.left.saturating_sub(bytes.len());
+        self.room = self.room.saturating_sub_unsigned(bytes.len() as u64);
+        self.taken.bytes += bytes.len();
+        self.batch.push(bytes);
+    }
+}
+
 #[derive(Debug)]
 struct Queued {
     bytes: Bytes,
@@ -101,7 +150,7 @@ struct Layer {
 /// All that waits for one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
-    control: VecDeque<Bytes>,
+    control: VecDeque<Queued>,
     control_bytes: usize,
     audio: VecDeque<Queued>,
     audio_bytes: usize,
@@ -109,7 +158,7 @@ pub(crate) struct Lanes {
     video: VecDeque<QueuedChunk>,
     video_bytes: usize,
     layers: HashMap<LayerKey, Layer>,
-    share: VecDeque<Bytes>,
+    share: VecDeque<Queued>,
     share_bytes: usize,
     /// Share chunks were dropped: the next one that leaves begins at a cluster.
     share_cut: bool,
@@ -125,7 +174,7 @@ impl Lanes {
         drops: &mut Drops,
     ) -> Result<(), Overflow> {
         match class {
-            Class::Control => return self.push_control(frame),
+            Class::Control => return self.push_control(now, frame),
             Class::Audio => self.push_audio(now, frame, drops),
             Class::Video(header) => self.push_video(now, header, frame, drops),
             Class::V1Audio => {
@@ -138,49 +187,67 @@ impl Lanes {
                     drops.push(("v1_audio", Cause::Full, 1));
                 }
             }
-            Class::V1Share { cluster_at } => self.push_share(cluster_at, frame, drops),
+            Class::V1Share { cluster_at } => self.push_share(now, cluster_at, frame, drops),
         }
         Ok(())
     }
 
-    /// Moves what leaves next into `batch`: at most `budget` bytes, but at least one message.
+    /// Moves what leaves next into `batch`: at most `budget` bytes, but at least one message; pictures
+    /// and shares while there is `room`, and control a little beyond it. Voices wait for nothing.
     pub(crate) fn take(
         &mut self,
         now: Instant,
         budget: usize,
+        room: i64,
         batch: &mut Vec<Bytes>,
         drops: &mut Drops,
-    ) {
+    ) -> Taken {
         self.expire(now, drops);
-        let mut left = budget;
-        let mut fits = |bytes: &Bytes, batch: &Vec<Bytes>| {
-            let fits = batch.is_empty() || bytes.len() <= left;
-            left = left.saturating_sub(bytes.len());
-            fits
+        let mut leaving = Leaving {
+            batch,
+            left: budget,
+            room,
+            taken: Taken::default(),
+            now,
         };
-        while let Some(bytes) = self.control.pop_front_if(|bytes| fits(bytes, batch)) {
-            self.control_bytes -= bytes.len();
-            batch.push(bytes);
+        // The first control message is the first of a connection; a roster of many stands behind voices.
+        self.take_control(CONTROL_FIRST, &mut leaving);
+        while let Some(item) = self.audio.pop_front_if(|item| leaving.fits(&item.bytes)) {
+            self.audio_bytes -= item.bytes.len();
+            leaving.add(AUDIO, item.bytes, item.at);
         }
+        if self.audio.is_empty() {
+            while let Some(item) = self.v1_audio.pop_front_if(|item| leaving.fits(&item.bytes)) {
+                leaving.add(V1, item.bytes, item.at);
+            }
+        }
+        self.take_control(usize::MAX, &mut leaving);
         if self.control.is_empty() {
-            while let Some(item) = self.audio.pop_front_if(|item| fits(&item.bytes, batch)) {
-                self.audio_bytes -= item.bytes.len();
-                batch.push(item.bytes);
-            }
-        }
-        if self.control.is_empty() && self.audio.is_empty() {
-            while let Some(item) = self.v1_audio.pop_front_if(|item| fits(&item.bytes, batch)) {
-                batch.push(item.bytes);
-            }
-            while let Some(item) = self.video.pop_front_if(|item| fits(&item.bytes, batch)) {
+            while let Some(item) = self.video.pop_front_if(|item| leaving.may(&item.bytes, 0)) {
                 self.video_bytes -= item.bytes.len();
                 self.layers.entry(item.key).or_default().begun = Some(item.header.sequence);
-                batch.push(item.bytes);
+                leaving.add(VIDEO, item.bytes, item.at);
             }
-            while let Some(bytes) = self.share.pop_front_if(|bytes| fits(bytes, batch)) {
-                self.share_bytes -= bytes.len();
-                batch.push(bytes);
+            while let Some(item) = self.share.pop_front_if(|item| leaving.may(&item.bytes, 0)) {
+                self.share_bytes -= item.bytes.len();
+                leaving.add(V1, item.bytes, item.at);
             }
+        }
+        let pictures = !self.video.is_empty() || !self.share.is_empty();
+        Taken {
+            held: (pictures && leaving.room <= 0)
+                || (!self.control.is_empty() && leaving.room <= -CONTROL_BESIDE),
+            ..leaving.taken
+        }
+    }
+
+    fn take_control(&mut self, at_most: usize, leaving: &mut Leaving<'_>) {
+        let before = leaving.taken.bytes;
+        while let Some(item) = self.control.pop_front_if(|item| {
+            leaving.taken.bytes - before < at_most && leaving.may(&item.bytes, CONTROL_BESIDE)
+        }) {
+            self.control_bytes -= item.bytes.len();
+            leaving.add(CONTROL, item.bytes, item.at);
         }
     }
 
@@ -212,13 +279,15 @@ impl Lanes {
         self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.control.is_empty()
-            && self.audio.is_empty()
-            && self.v1_audio.is_empty()
-            && self.video.is_empty()
-            && self.share.is_empty()
+    /// Whether something of this lane waits.
+    pub(crate) fn waits(&self, class: Class) -> bool {
+        !match class {
+            Class::Control => self.control.is_empty(),
+            Class::Audio => self.audio.is_empty(),
+            Class::Video(_) => self.video.is_empty(),
+            Class::V1Audio => self.v1_audio.is_empty(),
+            Class::V1Share { .. } => self.share.is_empty(),
+        }
     }
 
     /// Bytes that wait.
@@ -227,12 +296,15 @@ impl Lanes {
         self.control_bytes + self.audio_bytes + v1_audio + self.video_bytes + self.share_bytes
     }
 
-    fn push_control(&mut self, frame: &Frame) -> Result<(), Overflow> {
+    fn push_control(&mut self, now: Instant, frame: &Frame) -> Result<(), Overflow> {
         if self.control.len() >= MAX_CONTROL_MESSAGES || self.control_bytes > MAX_CONTROL_BYTES {
             return Err(Overflow);
         }
         self.control_bytes += frame.len();
-        self.control.push_back(frame.bytes().clone());
+        self.control.push_back(Queued {
+            bytes: frame.bytes().clone(),
+            at: now,
+        });
         Ok(())
     }
 
@@ -393,7 +465,13 @@ impl Lanes {
         dropped
     }
 
-    fn push_share(&mut self, cluster_at: Option<usize>, frame: &Frame, drops: &mut Drops) {
+    fn push_share(
+        &mut self,
+        now: Instant,
+        cluster_at: Option<usize>,
+        frame: &Frame,
+        drops: &mut Drops,
+    ) {
         if frame.kind() != FrameType::ScreenShare {
             // After START and STOP, chunks of what was shared before are of no use.
             self.drop_share_chunks(drops);
@@ -414,7 +492,7 @@ impl Lanes {
             frame.bytes().clone()
         };
         self.share_bytes += bytes.len();
-        self.share.push_back(bytes);
+        self.share.push_back(Queued { bytes, at: now });
     }
 }
 
@@ -424,8 +502,8 @@ impl Lanes {
         let before = self.share.len();
         let chunk = FrameType::ScreenShare.number();
         self.share
-            .retain(|bytes| bytes.get(FRAME_HEADER - 1) != Some(&chunk));
-        self.share_bytes = self.share.iter().map(Bytes::len).sum();
+            .retain(|item| item.bytes.get(FRAME_HEADER - 1) != Some(&chunk));
+        self.share_bytes = self.share.iter().map(|item| item.bytes.len()).sum();
         if self.share.len() < before {
             drops.push(("v1_share", Cause::Full, (before - self.share.len()) as u64));
         }

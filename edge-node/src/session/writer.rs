@@ -14,16 +14,19 @@ use tokio::time::{sleep_until, timeout};
 
 use crate::{
     clock,
-    limits::{DRAIN_TIMEOUT, V1_PING_INTERVAL, WRITE_TIMEOUT},
+    limits::{DRAIN_TIMEOUT, LINK_REPORT, V1_PING_INTERVAL, WRITE_TIMEOUT},
     metrics,
     outbox::{Ending, Outbox},
+    pace::Pace,
     room::{Input, MemberRef, RoomHandle},
+    socket::Socket,
 };
 
-/// Sends what the room queues, everything that waits in one flush. Returns how the edge ended the
+/// Sends what the room queues, everything that may leave in one flush. Returns how the edge ended the
 /// connection, or `None` if it broke.
 pub(super) async fn write_loop(
     mut sink: SplitSink<WebSocket, Message>,
+    kernel: Option<Socket>,
     outbox: &Outbox,
     room: &RoomHandle,
     from: MemberRef,
@@ -31,15 +34,23 @@ pub(super) async fn write_loop(
 ) -> Option<Ending> {
     let mut batch = Vec::new();
     let mut ping_at = protocol_ping(protocol);
+    let mut pacer = Pacer {
+        kernel,
+        pace: Pace::new(clock::now()),
+        told_at: None,
+    };
     loop {
-        if let Some(ending) = outbox.take(clock::now(), &mut batch) {
+        let (held, ending) = pacer.take(outbox, &mut batch);
+        if let Some(ending) = ending {
             close(sink, ending, protocol).await;
             return Some(ending);
         }
         if batch.is_empty() {
+            let look_at = held.then(|| pacer.pace.look_at());
             tokio::select! {
                 () = outbox.ready() => {}
-                () = ping_due(ping_at) => {
+                () = due(look_at) => {}
+                () = due(ping_at) => {
                     ping_at = protocol_ping(protocol);
                     timeout(WRITE_TIMEOUT, sink.send(Message::Ping(Bytes::new()))).await.ok()?.ok()?;
                 }
@@ -68,12 +79,64 @@ pub(super) async fn write_loop(
     }
 }
 
+/// Takes from an outbox what its receiver's kernel should be given now.
+struct Pacer {
+    /// `None` where it tells nothing: nothing is held back then.
+    kernel: Option<Socket>,
+    pace: Pace,
+    /// When operators were last told what it measures.
+    told_at: Option<Instant>,
+}
+
+impl Pacer {
+    /// Fills the batch. The kernel is asked once, and only when something would be held back by what
+    /// is known of it. Returns whether something is, and how the connection ends.
+    fn take(&mut self, outbox: &Outbox, batch: &mut Vec<Bytes>) -> (bool, Option<Ending>) {
+        let now = clock::now();
+        let room = |pacer: &Self| {
+            if pacer.kernel.is_some() {
+                pacer.pace.room()
+            } else {
+                i64::MAX
+            }
+        };
+        let (taken, ending) = outbox.take(now, 0, room(self), batch);
+        self.pace.on_sent(taken.bytes as u64);
+        metrics::leaving(taken.ages);
+        if !taken.held || now < self.pace.look_at() {
+            return (taken.held, ending);
+        }
+        let Some(kernel) = &self.kernel else {
+            return (false, ending);
+        };
+        let Some(reading) = kernel.read_kernel() else {
+            self.kernel = None;
+            return self.take(outbox, batch);
+        };
+        self.pace.on_reading(now, reading, taken.bytes as u64);
+        let told = self
+            .told_at
+            .is_some_and(|at| now.saturating_duration_since(at) < LINK_REPORT);
+        if !told {
+            self.told_at = Some(now);
+            metrics::link(self.pace.rate(), self.pace.rtt());
+        }
+        if let Some(bytes) = self.pace.unsent_max() {
+            kernel.set_unsent_max(bytes);
+        }
+        let (more, ending) = outbox.take(now, taken.bytes, room(self), batch);
+        self.pace.on_sent(more.bytes as u64);
+        metrics::leaving(more.ages);
+        (more.held, ending)
+    }
+}
+
 /// v1 clients send nothing while nobody speaks: WebSocket pings keep them.
 fn protocol_ping(protocol: Protocol) -> Option<Instant> {
     (protocol == Protocol::V1).then(|| clock::now() + V1_PING_INTERVAL)
 }
 
-async fn ping_due(at: Option<Instant>) {
+async fn due(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at.into()).await,
         None => std::future::pending().await,

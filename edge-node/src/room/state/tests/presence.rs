@@ -444,7 +444,7 @@ proptest! {
         }
         prop_assert_eq!(outbox.starved(rig.now), []);
         let mut batch = Vec::new();
-        outbox.take(rig.now, &mut batch);
+        outbox.take(rig.now, 0, i64::MAX, &mut batch);
         let mut decoded = HashSet::new();
         for bytes in batch {
             let header = MediaHeader::parse(&Frame::parse(bytes).unwrap()).unwrap();
