@@ -69,10 +69,19 @@ impl Closed {
         self.code.and_then(ErrorCode::from_number)
     }
 
-    fn lost(reason: impl fmt::Display) -> Self {
+    pub(crate) fn lost(reason: impl fmt::Display) -> Self {
         Self {
             code: None,
             reason: reason.to_string(),
+        }
+    }
+
+    /// As a close frame with this code says it, without its words.
+    pub(crate) fn with_code(code: Option<u16>) -> Self {
+        let known = code.and_then(ErrorCode::from_number);
+        Self {
+            code: code.or(Some(NO_STATUS)),
+            reason: known.map_or("", ErrorCode::sentence).to_owned(),
         }
     }
 }
@@ -125,14 +134,7 @@ impl Connection {
         subprotocol: Option<&'static str>,
         options: &SocketOptions,
     ) -> Result<Self, ClientError> {
-        let silent = |_| ClientError::Silent(address.authority());
-        let stream = timeout(CONNECT_TIMEOUT, dial(address, options))
-            .await
-            .map_err(silent)??;
-        let handshake = Box::pin(upgrade(stream, address, path, subprotocol, options));
-        let socket = timeout(CONNECT_TIMEOUT, handshake)
-            .await
-            .map_err(silent)??;
+        let socket = open_socket(address, path, subprotocol, options).await?;
         let (outgoing, to_write) = mpsc::channel(OUTGOING_MESSAGES);
         let (read, incoming) = mpsc::channel(INCOMING_MESSAGES);
         let (paused, is_paused) = watch::channel(false);
@@ -271,6 +273,32 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Connects as [`Connection::open`] does and gives the stream under the WebSocket away, for whoever
+/// frames by himself. A server that speaks before it is spoken to would lose its first message.
+pub(crate) async fn open_stream(
+    address: &Address,
+    path: &str,
+    subprotocol: Option<&'static str>,
+    options: &SocketOptions,
+) -> Result<MaybeTlsStream<TcpStream>, ClientError> {
+    let socket = open_socket(address, path, subprotocol, options).await?;
+    Ok(socket.into_inner())
+}
+
+async fn open_socket(
+    address: &Address,
+    path: &str,
+    subprotocol: Option<&'static str>,
+    options: &SocketOptions,
+) -> Result<Socket, ClientError> {
+    let silent = |_| ClientError::Silent(address.authority());
+    let stream = timeout(CONNECT_TIMEOUT, dial(address, options))
+        .await
+        .map_err(silent)??;
+    let handshake = Box::pin(upgrade(stream, address, path, subprotocol, options));
+    timeout(CONNECT_TIMEOUT, handshake).await.map_err(silent)?
 }
 
 async fn dial(address: &Address, options: &SocketOptions) -> Result<TcpStream, ClientError> {

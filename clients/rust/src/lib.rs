@@ -3,6 +3,7 @@
 //! [`Client`] speaks v2, [`V1Client`] the original wire. Both stand on [`Connection`], which moves
 //! whole WebSocket messages and knows nothing of what they say; tests of hostile clients use it
 //! directly. [`Source`] is the bot's camera and microphone, [`Receiver`] what it makes of others'.
+//! [`load`] measures a server with thousands of participants.
 
 mod address;
 mod bot;
@@ -10,6 +11,7 @@ mod client;
 mod connection;
 mod error;
 mod limits;
+pub mod load;
 mod media;
 mod receiver;
 mod report;

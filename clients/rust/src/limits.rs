@@ -56,3 +56,47 @@ pub(crate) const MAX_DELAY_US: u64 = 60_000_000;
 
 /// How often the bot says what it receives.
 pub(crate) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One read of a load test's receiving thread: some forty messages of voice for each of a thousand reads
+/// a second, and all that a server sends to one receiver in one go.
+pub(crate) const LOAD_READ_BYTES: usize = 64 * 1024;
+
+/// One read of a subscriber that reads slowly, and the kernel's buffer in front of it: a phone's.
+pub(crate) const SLOW_READ_BYTES: usize = 2 * 1024;
+pub(crate) const SLOW_RECEIVE_BUFFER_BYTES: u32 = 16 * 1024;
+
+/// A publisher whose socket takes nothing holds so much, a second at 2 Mbit/s, and sends no more.
+pub(crate) const MAX_UNSENT_BYTES: usize = 256 * 1024;
+
+/// How often a load test's publishers read and ping.
+pub(crate) const LOAD_SERVICE_INTERVAL: Duration = Duration::from_millis(2);
+
+/// A frame due within this is not slept for: waking up takes as long.
+pub(crate) const LOAD_LEAVE_AHEAD: Duration = Duration::from_micros(20);
+
+/// How often a receiving thread looks how late it is.
+pub(crate) const LOAD_TURN_INTERVAL: Duration = Duration::from_millis(10);
+
+/// From the last join to the first frame: the roster's news have arrived.
+pub(crate) const LOAD_SETTLE: Duration = Duration::from_millis(500);
+
+/// After the last frame: nothing came for so long, or it went on for so long.
+pub(crate) const LOAD_QUIET: Duration = Duration::from_millis(500);
+pub(crate) const LOAD_DRAIN: Duration = Duration::from_secs(5);
+
+/// How often a load test looks whether something is over.
+pub(crate) const LOAD_LOOK: Duration = Duration::from_millis(20);
+
+/// Voice that is older is of no use to a conversation; a picture may be a bit older.
+pub(crate) const FRESH_VOICE: Duration = Duration::from_millis(200);
+pub(crate) const FRESH_PICTURE: Duration = Duration::from_millis(500);
+
+/// A generator whose 99th percentile of lateness is above this, a quarter of the time between two packets
+/// of voice, offers another load than the one asked for.
+pub(crate) const LIMIT_LATE: Duration = Duration::from_millis(5);
+
+/// A receiving thread whose sockets wait so long for their turn in one of a hundred cases measures itself.
+pub(crate) const LIMIT_TURN: Duration = Duration::from_millis(50);
+
+/// A process that uses more of its cores has nothing left.
+pub(crate) const LIMIT_CPU: f64 = 0.95;

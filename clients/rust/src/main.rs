@@ -1,6 +1,8 @@
 //! The program `pulse`: reads its arguments, runs what they ask for, and tells in one sentence what
 //! went wrong.
 
+mod load_command;
+
 use std::{
     io::{self, Write},
     pin::pin,
@@ -29,6 +31,16 @@ enum Command {
     /// already. Each second and at the end it says what it receives of the others; of several bots the first
     /// one does. Ctrl-C leaves the room.
     Bot(BotArguments),
+    /// Measures an edge with many participants of its own: who send on a fixed schedule, and who verify
+    /// every message they receive.
+    ///
+    /// The options are named as those of `lk load-test` where they mean the same. Each second and at the end it
+    /// says what came, what was lost and why, and how late it was, counted from when it was due. Fails if
+    /// somebody could not join or a message was damaged.
+    ///
+    /// pulse load http://localhost:8080 --audio-publishers 10 --subscribers 80 --duration 30s
+    #[command(verbatim_doc_comment)]
+    Load(Box<load_command::LoadArguments>),
 }
 
 #[derive(Args)]
@@ -101,14 +113,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
-    let Command::Bot(arguments) = Arguments::parse().command;
+    let command = Arguments::parse().command;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .init();
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match command {
+        Command::Bot(arguments) => run(arguments).map(|()| true),
+        Command::Load(arguments) => load_command::run(&arguments),
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // Nothing is left to tell if not even this can be written.
             let _ = writeln!(io::stderr(), "{error}");
