@@ -41,8 +41,36 @@ pub(crate) const BESIDE_A_KEYFRAME: usize = 64 * 1024;
 /// v1 audio messages (33 KB, 372 ms each) that may wait for one receiver.
 pub(crate) const MAX_V1_AUDIO_MESSAGES: usize = 3;
 
-/// How often a receiver that can decode nothing of a track is offered its cache and a keyframe asked.
+/// How soon a receiver that can decode nothing of a track is offered its cache and a keyframe asked a
+/// second time. Each time that follows within `STARVED_MEMORY` waits twice as long, for one slow
+/// receiver makes a publisher send keyframes to a whole room: a keyframe of 20 KB each 16 s is 0.7 % of
+/// 1.5 Mbit/s. A camera's own keyframes, each 4 s, serve it in between.
 pub(crate) const STARVED_RETRY: Duration = Duration::from_secs(1);
+/// The longest such wait.
+pub(crate) const STARVED_RETRY_MAX: Duration = Duration::from_secs(16);
+/// A receiver that was fed for so long is helped at once again.
+pub(crate) const STARVED_MEMORY: Duration = Duration::from_secs(20);
+/// A track that is tried again waits so long for its publisher's own keyframe: a camera sends one each 4 s.
+pub(crate) const RETRY_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is decided what a receiver's link carries.
+pub(crate) const CARRY_REVIEW: Duration = Duration::from_secs(1);
+
+/// Looks, of the last four, that found frames dropped which others need, before a track is paused: one is an
+/// incident.
+pub(crate) const CARRY_SHORT: u32 = 2;
+
+/// A receiver that acknowledges less than this between two looks has stopped rather than being slow: 8 kbit/s,
+/// less than one voice.
+pub(crate) const CARRY_STALL: u64 = 1_000;
+
+/// A paused track is tried again after this, then after twice as long each time, up to the second.
+pub(crate) const CARRY_RETRY_MIN: Duration = Duration::from_secs(2);
+/// The longest pause between two tries.
+pub(crate) const CARRY_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// A track that was tried again counts as carried after this: two keyframes of a camera.
+pub(crate) const CARRY_TRIAL: Duration = Duration::from_secs(8);
 
 /// Bytes handed to a socket between two looks at the lanes: 32 ms at 4 Mbit/s.
 pub(crate) const WRITE_BATCH: usize = 16 * 1024;
@@ -163,6 +191,10 @@ pub(crate) const CACHE_PLAY: Duration = Duration::from_millis(500);
 /// An acknowledgement is made this much before its bound: a timer fires up to a millisecond late, and its
 /// task runs a little after that.
 pub(crate) const ACK_MARGIN: Duration = Duration::from_millis(10);
+
+/// How long the fastest frame of a publisher counts as what its path can do, at least, and twice as long at
+/// most: clocks that drift apart by 200 µs a second come to 24 ms in it.
+pub(crate) const ACK_BASE_PERIOD: Duration = Duration::from_secs(60);
 
 /// How hard brotli tries (0..=11), once for each file: at 9 a release takes some milliseconds for one. A debug
 /// build, fifty times as slow, serves files that change anyway.

@@ -86,6 +86,14 @@ pub(crate) fn describe() {
         Unit::Bytes,
         "Bytes that wait for receivers, all together."
     );
+    describe_gauge!(
+        "pulse_paused_tracks",
+        "Tracks that are paused for a receiver whose link does not carry them."
+    );
+    describe_counter!(
+        "pulse_constrained_total",
+        "Tracks paused and resumed, layers taken and given back for receivers, by step and cause."
+    );
     describe_counter!("pulse_joins_total", "Joins, by protocol and outcome.");
     describe_counter!(
         "pulse_frames_received_total",
@@ -162,7 +170,12 @@ pub(crate) fn describe() {
     for protocol in ["v1", "v2"] {
         gauge!("pulse_connections", "protocol" => protocol).set(0.0);
     }
-    for name in ["pulse_rooms", "pulse_participants", "pulse_held_bytes"] {
+    for name in [
+        "pulse_rooms",
+        "pulse_participants",
+        "pulse_held_bytes",
+        "pulse_paused_tracks",
+    ] {
         gauge!(name).set(0.0);
     }
 }
@@ -254,6 +267,16 @@ pub(crate) fn thinned(count: u64) {
     if count > 0 {
         HOT.thinned.increment(count);
     }
+}
+
+/// So many more or fewer tracks are paused for receivers that do not carry them.
+pub(crate) fn paused_tracks(change: f64) {
+    gauge!("pulse_paused_tracks").increment(change);
+}
+
+/// It was decided what a receiver's link carries: `pause`, `resume`, `reduce`, `restore`.
+pub(crate) fn constrained(step: &'static str) {
+    counter!("pulse_constrained_total", "step" => step, "cause" => "bandwidth").increment(1);
 }
 
 /// A connection was refused before it spoke HTTP.

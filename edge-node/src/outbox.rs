@@ -1,6 +1,7 @@
 //! The hand-over from a room to the writer of one connection. Whoever pushes never waits; the
 //! writer waits for [`Outbox::ready`]. The rules of what is dropped are in [`lanes`].
 
+mod carry;
 mod gate;
 mod lanes;
 
@@ -10,13 +11,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use pulse_proto::{ErrorCode, Frame, ParticipantId, control::TrackRef};
+use pulse_proto::{
+    ErrorCode, Frame, ParticipantId,
+    control::{self, Constrained},
+};
 use tokio::sync::Notify;
 
 #[cfg(test)]
 pub(crate) use self::gate::header as test_header;
-pub(crate) use self::lanes::{Class, Taken};
-use self::lanes::{Drops, Lanes};
+pub(crate) use self::lanes::{Class, Starving, Taken};
+use self::{
+    carry::Decision,
+    lanes::{Drops, Lanes},
+};
 use crate::{limits::WRITE_BATCH, metrics};
 
 /// How a connection ends.
@@ -32,24 +39,70 @@ pub(crate) enum Ending {
 struct Inner {
     lanes: Lanes,
     ending: Option<Ending>,
-    /// Bytes in the lanes as they were last counted.
+    /// Bytes in the lanes, and tracks that are paused, as they were last counted.
     held: usize,
+    paused: usize,
+    /// What the receiver was told of them, if it takes that.
+    told: Option<Constrained>,
 }
 
 impl Inner {
-    /// Brings the gauge of held bytes up to date.
+    /// Brings the gauges up to date.
     fn count_held(&mut self) {
         let held = self.lanes.bytes();
         if held != self.held {
             metrics::held(held as f64 - self.held as f64);
             self.held = held;
         }
+        let paused = self.lanes.paused();
+        if paused != self.paused {
+            metrics::paused_tracks(paused as f64 - self.paused as f64);
+            self.paused = paused;
+        }
+    }
+}
+
+impl Inner {
+    /// Looks at what the link carries, and tells its receiver what has changed. Whether there is
+    /// something new to send.
+    fn review(&mut self, now: Instant) -> bool {
+        let decision = self.lanes.review(now);
+        match decision {
+            Some(Decision::Pause(_)) => metrics::constrained("pause"),
+            Some(Decision::Retry(_)) => metrics::constrained("resume"),
+            Some(Decision::Reduce) => metrics::constrained("reduce"),
+            Some(Decision::Restore) => metrics::constrained("restore"),
+            None => {}
+        }
+        decision.is_some() | self.tell(now)
+    }
+
+    fn tell(&mut self, now: Instant) -> bool {
+        let Some(told) = &mut self.told else {
+            return false;
+        };
+        let constrained = self.lanes.constrained();
+        if constrained == *told {
+            return false;
+        }
+        let frame = control::encode(ParticipantId::ZERO, &constrained);
+        *told = constrained;
+        let mut drops = Drops::new();
+        if self
+            .lanes
+            .push(now, Class::Control, &frame, &mut drops)
+            .is_err()
+        {
+            self.ending.get_or_insert(Ending::Error(ErrorCode::TooSlow));
+        }
+        true
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         metrics::held(-(self.held as f64));
+        metrics::paused_tracks(-(self.paused as f64));
     }
 }
 
@@ -62,6 +115,13 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Empty. `tells`: its receiver takes CONSTRAINED.
+    pub(crate) fn new(tells: bool) -> Self {
+        let outbox = Self::default();
+        outbox.lock().told = tells.then(Constrained::default);
+        outbox
+    }
+
     /// Queues a frame by the rules of its class. Too much control ends the connection.
     pub(crate) fn push(&self, now: Instant, class: Class, frame: &Frame) {
         let mut drops = Drops::new();
@@ -71,12 +131,13 @@ impl Outbox {
         }
         let waited = inner.lanes.waits(class);
         let overflow = inner.lanes.push(now, class, frame, &mut drops).is_err();
+        let reviewed = inner.review(now);
         inner.count_held();
         if overflow {
             inner.ending = Some(Ending::Error(ErrorCode::TooSlow));
             self.overflowed.notify_one();
         }
-        let wake = overflow || (!waited && inner.lanes.waits(class));
+        let wake = overflow || reviewed || (!waited && inner.lanes.waits(class));
         drop(inner);
         count(drops);
         if wake {
@@ -91,10 +152,20 @@ impl Outbox {
     }
 
     /// Forgets a track that stopped, or all tracks of somebody who left.
-    pub(crate) fn forget(&self, publisher: ParticipantId, track: Option<u8>) {
+    pub(crate) fn forget(&self, now: Instant, publisher: ParticipantId, track: Option<u8>) {
         let mut inner = self.lock();
         inner.lanes.forget(publisher, track);
+        let told = inner.tell(now);
         inner.count_held();
+        drop(inner);
+        if told {
+            self.ready.notify_one();
+        }
+    }
+
+    /// Its receiver has acknowledged so much.
+    pub(crate) fn on_acked(&self, acked: u64) {
+        self.lock().lanes.on_acked(acked);
     }
 
     /// Moves what leaves next into `batch`, in which `begun` bytes are already; pictures while there
@@ -119,9 +190,9 @@ impl Outbox {
         (taken, ending.filter(|_| batch.is_empty()))
     }
 
-    /// Tracks of which the receiver can decode nothing; see [`Lanes::starved`].
-    pub(crate) fn starved(&self, now: Instant) -> Vec<TrackRef> {
-        self.lock().lanes.starved(now)
+    /// Tracks of which the receiver can decode nothing; see [`Lanes::starving`].
+    pub(crate) fn starving(&self, now: Instant) -> Vec<Starving> {
+        self.lock().lanes.starving(now)
     }
 
     /// Waits until there may be something to take.

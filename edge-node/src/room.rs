@@ -298,7 +298,7 @@ impl RoomTask {
                     track,
                 } => {
                     if let Some(outbox) = self.outbox(slot) {
-                        outbox.forget(publisher, track);
+                        outbox.forget(now, publisher, track);
                     }
                 }
                 Effect::Forget {
@@ -307,7 +307,7 @@ impl RoomTask {
                     track,
                 } => {
                     for outbox in self.outboxes.iter().flatten() {
-                        outbox.forget(publisher, track);
+                        outbox.forget(now, publisher, track);
                     }
                 }
                 Effect::Declare => changed = true,

@@ -153,24 +153,31 @@ async fn join(
         Received::Alive => return Err(Some(ErrorCode::JoinFirst)),
         Received::Closed(_) => return Err(None),
     };
-    let (name, request, client, create) = match &ask {
+    let (name, request, client, create, tells) = match &ask {
         Ask::V1(ask) => {
             let request = v1::join_request(&first)?;
             let client = v1::Client::new(request.id);
-            (ask.room.clone(), request, Client::V1(client), ask.has_key)
+            (
+                ask.room.clone(),
+                request,
+                Client::V1(client),
+                ask.has_key,
+                false,
+            )
         }
         Ask::V2 => {
-            let (room, request) = v2::join_request(&first)?;
+            let (room, request, tells) = v2::join_request(&first)?;
             (
                 room,
                 request,
                 Client::V2(Box::new(v2::Client::new(clock::now()))),
                 true,
+                tells,
             )
         }
     };
     let connection = ConnectionId(context.connections.fetch_add(1, Ordering::Relaxed));
-    let outbox = Arc::new(Outbox::default());
+    let outbox = Arc::new(Outbox::new(tells));
     loop {
         let room = find(&context.rooms, &name, create)?;
         let request = JoinRequest {

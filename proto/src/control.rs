@@ -2,6 +2,7 @@
 //! about the fields it knows (type, range, named once) and ignores the others.
 
 mod chat;
+mod constrained;
 mod track;
 mod update;
 
@@ -17,6 +18,7 @@ use crate::{
 
 pub use self::{
     chat::{Chat, ChatSend, ImageRef},
+    constrained::{Constrained, ConstrainedTrack, ConstraintReason},
     track::{CodecConfig, ColorSpace, Demand, Interruption, Source, TrackConfig, TrackStop},
     update::{Quality, Update},
 };
@@ -31,6 +33,8 @@ pub const FEATURE_RESUME: &str = "resume";
 pub const FEATURE_DEMAND: &str = "demand";
 /// An edge's feature: it takes UPDATE.
 pub const FEATURE_UPDATE: &str = "update";
+/// A client takes CONSTRAINED, an edge sends it.
+pub const FEATURE_CONSTRAINED: &str = "constrained";
 /// What a client may decode beside what every client decodes: its feature, and its name in DEMAND.
 pub const OPTIONAL_CODECS: [(&str, &str); 3] = [
     ("decode-vp9", "vp9"),

@@ -54,6 +54,7 @@ frame_types! {
     29 Media "One chunk of one codec frame.";
     30 Demand "Who wants a publisher's track.";
     31 Update "What a client says about itself.";
+    32 Constrained "What a receiver's link does not carry.";
 }
 
 impl FrameType {

@@ -84,8 +84,15 @@ pub const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
 /// switch all the time.
 pub const MAX_DECODE_ROOM: usize = 16;
 
+/// Tracks that one CONSTRAINED names: 256 entries of about 100 bytes are 26 KB.
+pub const MAX_CONSTRAINED: usize = 256;
+
 /// The publisher hears of what arrived at least this often while it sends.
 pub const ACK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A publisher's media is acknowledged at once when so many bytes of it are not: half of what a browser has
+/// under way on a path that it does not know.
+pub const ACK_BYTES: u64 = 32 * 1024;
 
 /// One keyframe request per (track, layer) goes to a publisher in this time.
 pub const KEYFRAME_REQUEST_INTERVAL: Duration = Duration::from_secs(2);

@@ -281,7 +281,11 @@ impl Bot {
             Event::Unreadable(rejection) => tracing::warn!(%rejection, "unreadable message"),
             // A bot neither reads nor answers chat, plays nothing of v1, sends to whoever is there, and
             // its caller saw the end.
-            Event::Chat { .. } | Event::V1(_) | Event::Demand(_) | Event::Closed(_) => {}
+            Event::Chat { .. }
+            | Event::V1(_)
+            | Event::Demand(_)
+            | Event::Constrained(_)
+            | Event::Closed(_) => {}
         }
         true
     }

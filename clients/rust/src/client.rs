@@ -7,9 +7,9 @@ use bytes::Bytes;
 use pulse_proto::{
     ErrorCode, Frame, FrameType, PROTOCOL_VERSION, ParticipantId, Rejection, SUBPROTOCOL,
     control::{
-        Chat, ChatSend, Control, Demand, ErrorMessage, Hello, Join, KeyframeRequest, Leave, Ping,
-        Pong, PublisherAck, Quality, Roster, Subscribe, TrackConfig, TrackStop, Update, Welcome,
-        encode,
+        Chat, ChatSend, Constrained, Control, Demand, ErrorMessage, Hello, Join, KeyframeRequest,
+        Leave, Ping, Pong, PublisherAck, Quality, Roster, Subscribe, TrackConfig, TrackStop,
+        Update, Welcome, encode,
     },
     media::{MediaHeader, chunks},
 };
@@ -122,6 +122,8 @@ pub enum Event {
     PublisherAck(PublisherAck),
     /// Who wants a track of ours; comes to those who join with the feature `demand`.
     Demand(Demand),
+    /// What our link does not carry; comes to those who join with the feature `constrained`.
+    Constrained(Constrained),
     /// A PING came back.
     Pong {
         /// The time that this took.
@@ -439,6 +441,7 @@ fn read(bytes: Bytes) -> Result<Read, Rejection> {
         FrameType::KeyframeRequest => Event::KeyframeRequest(KeyframeRequest::parse(payload)?),
         FrameType::PublisherAck => Event::PublisherAck(PublisherAck::parse(payload)?),
         FrameType::Demand => Event::Demand(Demand::parse(payload)?),
+        FrameType::Constrained => Event::Constrained(Constrained::parse(payload)?),
         FrameType::Error => Event::Error(ErrorMessage::parse(payload)?),
         FrameType::Media => Event::Media {
             sender,

@@ -228,6 +228,7 @@ fn read(bytes: &Bytes) -> Option<V1Event> {
         | FrameType::Leave
         | FrameType::Media
         | FrameType::Demand
-        | FrameType::Update => None,
+        | FrameType::Update
+        | FrameType::Constrained => None,
     }
 }

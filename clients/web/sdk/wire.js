@@ -5,6 +5,7 @@ export const FrameType = Object.freeze({
   AUDIO: 1, USER_LIST_UPDATE: 3, JOIN_REQUEST: 4, SCREEN_SHARE: 5, SCREEN_SHARE_STOP: 6, SCREEN_SHARE_START: 7, CHAT_V1: 8,
   JOIN: 16, WELCOME: 17, ROSTER: 18, TRACK_CONFIG: 19, TRACK_STOP: 20, CHAT: 21, KEYFRAME_REQUEST: 22, PUBLISHER_ACK: 23,
   PING: 24, PONG: 25, ERROR: 26, SUBSCRIBE: 27, LEAVE: 28, MEDIA: 29, DEMAND: 30, UPDATE: 31,
+  CONSTRAINED: 32,
 })
 const KNOWN_TYPES = new Set(Object.values(FrameType))
 
@@ -253,7 +254,9 @@ const SHAPES = {
   [FrameType.PONG]: { t: 'number' },
   [FrameType.ERROR]: { code: 'count', name: 'string', message: 'string', ends: 'boolean' },
   [FrameType.DEMAND]: { track: 'track', subscribers: 'count', decode: 'codecs' },
+  [FrameType.CONSTRAINED]: { tracks: 'constraints' },
 }
+const CONSTRAINT = { participant: 'uuid', track: 'track', paused: 'boolean', reason: 'bandwidth' }
 const SOURCES = new Set(['microphone', 'camera', 'screen', 'screenAudio'])
 const INTERRUPTIONS = new Set(['hidden', 'device', 'frozen', 'bandwidth', 'overload'])
 const QUALITIES = new Set(['excellent', 'good', 'poor', 'lost', null])
@@ -272,11 +275,13 @@ function fits(value, kind) {
     case 'quality': return QUALITIES.has(/** @type {any} */ (value))
     case 'hand': return value === null || fits(value, 'count')
     case 'codecs': return Array.isArray(value) && value.length <= 16 && value.every((one) => typeof one === 'string' && one.length <= 16)
+    case 'bandwidth': return value === kind
+    case 'constraints': return Array.isArray(value) && value.length <= 256 && value.every((one) => fits(one, 'object') && check(one, CONSTRAINT) === undefined)
     default: return typeof value === kind
   }
 }
 
-/** @param {any} message @param {Record<string, string>} shape */
+/** @param {any} message @param {Record<string, string>} shape @returns {void} */
 function check(message, shape) {
   for (const [field, kind] of Object.entries(shape)) {
     const optional = kind.endsWith('?')

@@ -62,6 +62,12 @@ impl DependencyGate {
         self.starved |= header.temporal == 0;
     }
 
+    /// Nothing of what was admitted will be of use; what was seen is not sent twice all the same.
+    pub(crate) const fn cut(&mut self) {
+        self.admitted = [0; 4];
+        self.starved = true;
+    }
+
     /// Whether only a keyframe helps.
     pub(crate) const fn starved(&self) -> bool {
         self.starved

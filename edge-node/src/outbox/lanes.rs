@@ -10,16 +10,20 @@ use std::{
 use bytes::Bytes;
 use pulse_proto::{
     Frame, FrameType, ParticipantId,
-    control::TrackRef,
+    control::{Constrained, TrackRef},
     limits::{FRAME_HEADER, MAX_V1_AUDIO, MAX_V1_SHARE_CHUNK},
     media::MediaHeader,
 };
 
-use super::gate::{DependencyGate, Verdict};
+use super::{
+    carry::{Admission, Carry, Decision},
+    gate::{DependencyGate, Verdict},
+};
 use crate::limits::{
     BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, MAX_AUDIO_AGE, MAX_AUDIO_BYTES,
     MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES, MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE,
-    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, STARVED_RETRY,
+    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, RETRY_PATIENCE, STARVED_MEMORY,
+    STARVED_RETRY, STARVED_RETRY_MAX,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -29,8 +33,10 @@ pub(crate) enum Class {
     Control,
     /// A chunk of an audio track.
     Audio,
-    /// A chunk of a video track.
+    /// A chunk of a camera's track.
     Video(MediaHeader),
+    /// A chunk of a screen's track.
+    Screen(MediaHeader),
     /// PCM of or for a v1 member.
     V1Audio,
     /// A share chunk of or for a v1 member, and where in its payload a cluster begins.
@@ -49,6 +55,10 @@ pub(crate) enum Cause {
     Late,
     /// What it needs was dropped.
     Undecodable,
+    /// Its track is paused: the link does not carry it.
+    Paused,
+    /// Its temporal layer is not sent: the link does not carry it.
+    Capped,
 }
 
 impl Cause {
@@ -58,6 +68,8 @@ impl Cause {
             Self::Full => "full",
             Self::Late => "late",
             Self::Undecodable => "undecodable",
+            Self::Paused => "paused",
+            Self::Capped => "capped",
         }
     }
 }
@@ -139,12 +151,32 @@ struct LayerKey {
     spatial: u8,
 }
 
+impl LayerKey {
+    const fn track(self) -> TrackRef {
+        TrackRef {
+            participant: self.publisher,
+            track: self.track,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Layer {
     gate: DependencyGate,
     /// The frame of which a chunk has left already.
     begun: Option<u32>,
+    /// When help was asked last, and how long after it is asked again.
     asked_at: Option<Instant>,
+    ask_after: Duration,
+}
+
+/// A track of which a receiver can decode nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Starving {
+    /// Which.
+    pub(crate) track: TrackRef,
+    /// Whether it is worth a keyframe that everybody gets.
+    pub(crate) keyframe: bool,
 }
 
 /// All that waits for one receiver.
@@ -158,6 +190,9 @@ pub(crate) struct Lanes {
     video: VecDeque<QueuedChunk>,
     video_bytes: usize,
     layers: HashMap<LayerKey, Layer>,
+    carry: Carry,
+    /// Tracks that are tried again: their cached keyframes are due.
+    retried: Vec<TrackRef>,
     share: VecDeque<Queued>,
     share_bytes: usize,
     /// Share chunks were dropped: the next one that leaves begins at a cluster.
@@ -176,7 +211,8 @@ impl Lanes {
         match class {
             Class::Control => return self.push_control(now, frame),
             Class::Audio => self.push_audio(now, frame, drops),
-            Class::Video(header) => self.push_video(now, header, frame, drops),
+            Class::Video(header) => self.push_video(now, header, false, frame, drops),
+            Class::Screen(header) => self.push_video(now, header, true, frame, drops),
             Class::V1Audio => {
                 self.v1_audio.push_back(Queued {
                     bytes: frame.bytes().clone(),
@@ -235,7 +271,7 @@ impl Lanes {
         }
         let pictures = !self.video.is_empty() || !self.share.is_empty();
         Taken {
-            held: (pictures && leaving.room <= 0)
+            held: (leaving.room <= 0 && (pictures || self.needs_help()))
                 || (!self.control.is_empty() && leaving.room <= -CONTROL_BESIDE),
             ..leaving.taken
         }
@@ -252,30 +288,101 @@ impl Lanes {
     }
 
     /// Video tracks of which the receiver can decode nothing until a keyframe comes; each is
-    /// named once in a while until it does.
-    pub(crate) fn starved(&mut self, now: Instant) -> Vec<TrackRef> {
-        let mut tracks = Vec::new();
-        for (key, layer) in &mut self.layers {
-            let due = layer
-                .asked_at
-                .is_none_or(|at| now.duration_since(at) >= STARVED_RETRY);
-            if layer.gate.starved() && due {
-                layer.asked_at = Some(now);
-                tracks.push(TrackRef {
-                    participant: key.publisher,
-                    track: key.track,
-                });
-            }
+    /// named once in a while until it does. Ask while it can take one.
+    pub(crate) fn starving(&mut self, now: Instant) -> Vec<Starving> {
+        let mut all = Vec::new();
+        for track in self.retried.drain(..) {
+            let key = LayerKey {
+                publisher: track.participant,
+                track: track.track,
+                spatial: 0,
+            };
+            let layer = self.layers.entry(key).or_default();
+            layer.asked_at = Some(now);
+            layer.ask_after = RETRY_PATIENCE;
+            let keyframe = false;
+            all.push(Starving { track, keyframe });
         }
-        tracks
+        let carry = &self.carry;
+        let starved = |(key, layer): &(&LayerKey, &mut Layer)| {
+            layer.gate.starved() && !carry.is_paused(key.track())
+        };
+        for (key, layer) in self.layers.iter_mut().filter(starved) {
+            let since = layer.asked_at.map(|at| now.saturating_duration_since(at));
+            if since.is_some_and(|since| since < layer.ask_after) {
+                continue;
+            }
+            let fresh = since.is_none_or(|since| since >= STARVED_MEMORY);
+            layer.ask_after = if fresh {
+                STARVED_RETRY
+            } else {
+                (layer.ask_after * 2).min(STARVED_RETRY_MAX)
+            };
+            layer.asked_at = Some(now);
+            all.push(Starving {
+                track: key.track(),
+                keyframe: true,
+            });
+        }
+        all
+    }
+
+    fn needs_help(&self) -> bool {
+        !self.retried.is_empty()
+            || self
+                .layers
+                .iter()
+                .any(|(key, layer)| layer.gate.starved() && !self.carry.is_paused(key.track()))
+    }
+
+    /// Decides what the link carries from now on, given what the receiver has acknowledged.
+    pub(crate) fn review(&mut self, now: Instant) -> Option<Decision> {
+        let decision = self.carry.review(now)?;
+        match decision {
+            Decision::Pause(track) => self.cut(track),
+            Decision::Retry(track) => self.retried.push(track),
+            Decision::Reduce | Decision::Restore => {}
+        }
+        Some(decision)
+    }
+
+    /// Nothing of a track leaves any more.
+    fn cut(&mut self, track: TrackRef) {
+        for (_, layer) in self
+            .layers
+            .iter_mut()
+            .filter(|(key, _)| key.track() == track)
+        {
+            layer.gate.cut();
+        }
+        self.retried.retain(|key| *key != track);
+        self.video.retain(|item| item.key.track() != track);
+        self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
+    }
+
+    /// So much has been acknowledged by now.
+    pub(crate) const fn on_acked(&mut self, acked: u64) {
+        self.carry.on_acked(acked);
+    }
+
+    /// How many tracks are paused because the link does not carry them.
+    pub(crate) fn paused(&self) -> usize {
+        self.carry.paused()
+    }
+
+    /// What the link does not carry.
+    pub(crate) fn constrained(&self) -> Constrained {
+        self.carry.constrained()
     }
 
     /// Forgets what it knows of a track that stopped, or of all of somebody who left.
     pub(crate) fn forget(&mut self, publisher: ParticipantId, track: Option<u8>) {
+        self.carry.forget(publisher, track);
         let gone =
-            |key: &LayerKey| key.publisher == publisher && track.is_none_or(|t| t == key.track);
-        self.layers.retain(|key, _| !gone(key));
-        self.video.retain(|item| !gone(&item.key));
+            |key: TrackRef| key.participant == publisher && track.is_none_or(|t| t == key.track);
+        self.layers.retain(|key, _| !gone(key.track()));
+        self.retried.retain(|key| !gone(*key));
+        self.video.retain(|item| !gone(item.key.track()));
         self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
     }
 
@@ -284,7 +391,7 @@ impl Lanes {
         !match class {
             Class::Control => self.control.is_empty(),
             Class::Audio => self.audio.is_empty(),
-            Class::Video(_) => self.video.is_empty(),
+            Class::Video(_) | Class::Screen(_) => self.video.is_empty(),
             Class::V1Audio => self.v1_audio.is_empty(),
             Class::V1Share { .. } => self.share.is_empty(),
         }
@@ -346,12 +453,27 @@ impl Lanes {
         }
     }
 
-    fn push_video(&mut self, now: Instant, header: MediaHeader, frame: &Frame, drops: &mut Drops) {
+    fn push_video(
+        &mut self,
+        now: Instant,
+        header: MediaHeader,
+        screen: bool,
+        frame: &Frame,
+        drops: &mut Drops,
+    ) {
         let key = LayerKey {
             publisher: frame.sender(),
             track: header.track,
             spatial: header.spatial,
         };
+        match self
+            .carry
+            .offer(now, key.track(), &header, screen, frame.len())
+        {
+            Admission::Open => {}
+            Admission::Paused => return drops.push(("video", Cause::Paused, 1)),
+            Admission::Capped => return drops.push(("video", Cause::Capped, 1)),
+        }
         match self.layers.entry(key).or_default().gate.judge(&header) {
             Verdict::Admit => {}
             Verdict::Undecodable => return drops.push(("video", Cause::Undecodable, 1)),
@@ -446,7 +568,7 @@ impl Lanes {
         drops: &mut Drops,
         chosen: impl Fn(&QueuedChunk, bool) -> bool,
     ) -> u64 {
-        let layers = &mut self.layers;
+        let (layers, carry) = (&mut self.layers, &mut self.carry);
         let (mut dropped, mut bytes) = (0, 0);
         self.video.retain(|item| {
             let layer = layers.entry(item.key).or_default();
@@ -454,6 +576,7 @@ impl Lanes {
                 return true;
             }
             layer.gate.forget(&item.header);
+            carry.on_drop(item.key.track(), &item.header);
             dropped += 1;
             bytes += item.bytes.len();
             false

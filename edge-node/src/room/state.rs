@@ -13,9 +13,9 @@ use std::{collections::BTreeMap, collections::HashMap, time::Instant};
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, PROTOCOL_VERSION, ParticipantId,
     control::{
-        self, Chat, FEATURE_DEMAND, FEATURE_IMAGES, FEATURE_RESUME, FEATURE_UPDATE, Gone, Hello,
-        LeaveReason, Participant, Protocol, Quality, Roster, RosterSnapshot, Subscribe,
-        TrackConfig, Welcome,
+        self, Chat, FEATURE_CONSTRAINED, FEATURE_DEMAND, FEATURE_IMAGES, FEATURE_RESUME,
+        FEATURE_UPDATE, Gone, Hello, LeaveReason, Participant, Protocol, Quality, Roster,
+        RosterSnapshot, Subscribe, TrackConfig, Welcome,
     },
     limits::RESUME_GRACE,
 };
@@ -76,11 +76,12 @@ impl Member {
 }
 
 /// What this edge's hello lists.
-const FEATURES: [&str; 4] = [
+const FEATURES: [&str; 5] = [
     FEATURE_IMAGES,
     FEATURE_RESUME,
     FEATURE_DEMAND,
     FEATURE_UPDATE,
+    FEATURE_CONSTRAINED,
 ];
 
 /// One room.
@@ -187,9 +188,13 @@ impl State {
                 at_ms,
                 update,
             } => self.on_update(from, at_ms, update, fx),
-            Input::Starved { from, track } => {
+            Input::Starved {
+                from,
+                track,
+                keyframe,
+            } => {
                 if self.member(from).is_some() {
-                    self.replay(now, from.slot, track, fx);
+                    self.replay(now, from.slot, track, keyframe, fx);
                 }
             }
             Input::V1 { from, frame } => self.on_v1(from, &frame, fx),

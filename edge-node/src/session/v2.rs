@@ -5,9 +5,9 @@ use std::{collections::HashMap, time::Instant};
 use pulse_proto::{
     ErrorCode, Frame, FrameType, ParticipantId, Rejection, RoomName,
     control::{
-        self, ChatSend, Control as _, FEATURE_DEMAND, FEATURE_V1_BRIDGE, Interruption, Join,
-        KeyframeRequest, Leave, Ping, Pong, Protocol, Source, Subscribe, TrackConfig, TrackStop,
-        Update,
+        self, ChatSend, Control as _, FEATURE_CONSTRAINED, FEATURE_DEMAND, FEATURE_V1_BRIDGE,
+        Interruption, Join, KeyframeRequest, Leave, Ping, Pong, Protocol, Source, Subscribe,
+        TrackConfig, TrackStop, Update,
     },
     media::{ChunkCheck, MediaHeader},
 };
@@ -22,16 +22,17 @@ use crate::{
     room::{ChatContent, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
 };
 
-/// Reads the first message.
+/// Reads the first message. The last is whether the client takes CONSTRAINED.
 ///
 /// # Errors
 /// The code its connection ends with.
-pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest), ErrorCode> {
+pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest, bool), ErrorCode> {
     if first.kind() != FrameType::Join {
         return Err(ErrorCode::JoinFirst);
     }
     let join = Join::parse(first.payload()).map_err(|rejection| rejection.code)?;
     let (room, name) = join.names()?;
+    let tells = join.hello.has(FEATURE_CONSTRAINED);
     let request = JoinRequest {
         v1_bridge: join.hello.has(FEATURE_V1_BRIDGE),
         demand: join.hello.has(FEATURE_DEMAND),
@@ -39,7 +40,7 @@ pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest), Err
         resume: join.resume,
         ..fresh(Protocol::V2, random::participant_id(), name)
     };
-    Ok((room, request))
+    Ok((room, request, tells))
 }
 
 /// A v2 member: what its connection has announced so far.
@@ -210,7 +211,8 @@ impl Client {
             | FrameType::Roster
             | FrameType::PublisherAck
             | FrameType::Error
-            | FrameType::Demand => {
+            | FrameType::Demand
+            | FrameType::Constrained => {
                 return Err(ErrorCode::WrongDirection.into());
             }
             _ => return Err(ErrorCode::UnknownType.into()),

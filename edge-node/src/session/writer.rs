@@ -16,7 +16,7 @@ use crate::{
     clock,
     limits::{DRAIN_TIMEOUT, LINK_REPORT, V1_PING_INTERVAL, WRITE_TIMEOUT},
     metrics,
-    outbox::{Ending, Outbox},
+    outbox::{Ending, Outbox, Starving},
     pace::Pace,
     room::{Input, MemberRef, RoomHandle},
     socket::Socket,
@@ -41,6 +41,16 @@ pub(super) async fn write_loop(
     };
     loop {
         let (held, ending) = pacer.take(outbox, &mut batch);
+        // Who has no room for a picture now is not given one, nor is one made for it.
+        if pacer.room() > 0 {
+            for Starving { track, keyframe } in outbox.starving(clock::now()) {
+                room.offer(Input::Starved {
+                    from,
+                    track,
+                    keyframe,
+                });
+            }
+        }
         if let Some(ending) = ending {
             close(sink, ending, protocol).await;
             return Some(ending);
@@ -73,9 +83,6 @@ pub(super) async fn write_loop(
                 return Some(Ending::Error(ErrorCode::TooSlow));
             }
         }
-        for track in outbox.starved(clock::now()) {
-            room.offer(Input::Starved { from, track });
-        }
     }
 }
 
@@ -89,18 +96,20 @@ struct Pacer {
 }
 
 impl Pacer {
+    /// Bytes of pictures that may leave.
+    fn room(&self) -> i64 {
+        if self.kernel.is_some() {
+            self.pace.room()
+        } else {
+            i64::MAX
+        }
+    }
+
     /// Fills the batch. The kernel is asked once, and only when something would be held back by what
     /// is known of it. Returns whether something is, and how the connection ends.
     fn take(&mut self, outbox: &Outbox, batch: &mut Vec<Bytes>) -> (bool, Option<Ending>) {
         let now = clock::now();
-        let room = |pacer: &Self| {
-            if pacer.kernel.is_some() {
-                pacer.pace.room()
-            } else {
-                i64::MAX
-            }
-        };
-        let (taken, ending) = outbox.take(now, 0, room(self), batch);
+        let (taken, ending) = outbox.take(now, 0, self.room(), batch);
         self.pace.on_sent(taken.bytes as u64);
         metrics::leaving(taken.ages);
         if !taken.held || now < self.pace.look_at() {
@@ -113,6 +122,7 @@ impl Pacer {
             self.kernel = None;
             return self.take(outbox, batch);
         };
+        outbox.on_acked(reading.acked);
         self.pace.on_reading(now, reading, taken.bytes as u64);
         let told = self
             .told_at
@@ -124,7 +134,7 @@ impl Pacer {
         if let Some(bytes) = self.pace.unsent_max() {
             kernel.set_unsent_max(bytes);
         }
-        let (more, ending) = outbox.take(now, taken.bytes, room(self), batch);
+        let (more, ending) = outbox.take(now, taken.bytes, self.room(), batch);
         self.pace.on_sent(more.bytes as u64);
         metrics::leaving(more.ages);
         (more.held, ending)

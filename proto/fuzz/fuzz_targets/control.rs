@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use pulse_proto::{
     ParticipantId,
     control::{
-        Chat, ChatSend, Control, Demand, ErrorMessage, Join, KeyframeRequest, Leave, Ping, Pong,
+        Chat, ChatSend, Constrained, Control, Demand, ErrorMessage, Join, KeyframeRequest, Leave, Ping, Pong,
         PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Update, Welcome, encode,
     },
 };
@@ -45,6 +45,7 @@ fuzz_target!(|data: &[u8]| {
         28 => again::<Leave>(payload),
         29 => again::<Chat>(payload),
         30 => again::<Demand>(payload),
+        32 => again::<Constrained>(payload),
         31 => again::<Update>(payload),
         _ => {}
     }

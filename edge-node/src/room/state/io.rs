@@ -101,6 +101,8 @@ pub(crate) enum Input {
     Starved {
         from: MemberRef,
         track: TrackRef,
+        /// Whether a keyframe may be asked for if the cache has none that goes on live.
+        keyframe: bool,
     },
     V1 {
         from: MemberRef,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pulse_proto::{
     Frame, ParticipantId,
-    control::{self, KeyframeRequest, Protocol, Subscribe, TrackConfig, TrackRef},
+    control::{self, KeyframeRequest, Protocol, Source, Subscribe, TrackConfig, TrackRef},
     limits::KEYFRAME_REQUEST_INTERVAL,
     media::MediaHeader,
 };
@@ -126,11 +126,7 @@ impl State {
             return;
         };
         let audio = track.config.source.is_audio();
-        let class = if audio {
-            Class::Audio
-        } else {
-            Class::Video(header)
-        };
+        let class = class_of(track.config.source, header);
         let wanted = TrackRef {
             participant: id,
             track: header.track,
@@ -212,7 +208,7 @@ impl State {
                 publisher,
                 track: number,
             });
-            self.replay(now, from.slot, track, fx);
+            self.replay(now, from.slot, track, true, fx);
         }
     }
 
@@ -233,13 +229,20 @@ impl State {
             })
             .collect();
         for track in tracks {
-            self.replay(now, to, track, fx);
+            self.replay(now, to, track, true, fx);
         }
     }
 
     /// Gives a member what is cached of one track, and asks for a keyframe if live frames do not
-    /// go on from there.
-    pub(super) fn replay(&mut self, now: Instant, to: Slot, track: TrackRef, fx: &mut Vec<Effect>) {
+    /// go on from there and one may be.
+    pub(super) fn replay(
+        &mut self,
+        now: Instant,
+        to: Slot,
+        track: TrackRef,
+        keyframe: bool,
+        fx: &mut Vec<Effect>,
+    ) {
         let Some(publisher) = self.slot_of(track.participant) else {
             return;
         };
@@ -253,19 +256,20 @@ impl State {
         let Some(published) = published.filter(|t| !t.config.source.is_audio()) else {
             return;
         };
+        let source = published.config.source;
         let replay = published.cache.replay(now);
         let live = replay.as_ref().is_some_and(|replay| replay.live);
         let wanted = receiver.wants.max_temporal;
         let chunks = replay.into_iter().flat_map(|replay| replay.chunks);
         for (header, frame) in chunks.filter(|(header, _)| header.temporal <= wanted) {
-            let class = Class::Video(header);
+            let class = class_of(source, header);
             fx.push(Effect::Send {
                 slot: to,
                 class,
                 frame: frame.clone(),
             });
         }
-        if !live {
+        if !live && keyframe {
             self.want_keyframe(now, publisher, track.track, 0, fx);
         }
     }
@@ -338,6 +342,14 @@ impl State {
                 frame,
             });
         }
+    }
+}
+
+const fn class_of(source: Source, header: MediaHeader) -> Class {
+    match source {
+        Source::Microphone | Source::ScreenAudio => Class::Audio,
+        Source::Camera => Class::Video(header),
+        Source::Screen => Class::Screen(header),
     }
 }
 

@@ -335,11 +335,17 @@ fn a_receiver_that_starved_is_given_the_cache() {
         participant: rig.id(alice),
         track: 1,
     };
-    let effects = rig.handle(Input::Starved { from: bob, track });
+    let keyframe = true;
+    let starved = || Input::Starved {
+        from: bob,
+        track,
+        keyframe,
+    };
+    let effects = rig.handle(starved());
     assert_eq!(Rig::receivers(&effects), [bob.slot, bob.slot]);
     assert_eq!(Rig::requests(&effects), 0, "live frames go on from there");
     rig.now += Duration::from_secs(1);
-    let effects = rig.handle(Input::Starved { from: bob, track });
+    let effects = rig.handle(starved());
     assert_eq!(
         (Rig::receivers(&effects).len(), Rig::requests(&effects)),
         (1, 1)

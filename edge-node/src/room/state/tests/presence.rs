@@ -442,7 +442,7 @@ proptest! {
                 sequence += 1;
             }
         }
-        prop_assert_eq!(outbox.starved(rig.now), []);
+        prop_assert_eq!(outbox.starving(rig.now), []);
         let mut batch = Vec::new();
         outbox.take(rig.now, 0, i64::MAX, &mut batch);
         let mut decoded = HashSet::new();

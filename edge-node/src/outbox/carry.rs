@@ -1,0 +1,325 @@
+//! Which video tracks one receiver's link carries. Pure: time is an argument.
+//!
+//! Once a second it looks at what had to be dropped. First go upper temporal layers of all tracks
+//! (the cap), then whole tracks: cameras before screens, the largest first. Audio is never touched. A
+//! track that was paused is tried again, one at a time, screens first, then the smallest, after 2 s, then
+//! twice as long each time, up to 30 s. A receiver that takes nothing at all is not judged: it has
+//! stopped, and will be live at once when it goes on.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use pulse_proto::{
+    ParticipantId,
+    control::{Constrained, ConstrainedTrack, ConstraintReason, TrackRef},
+    limits::{MAX_CONSTRAINED, MAX_TEMPORAL_LAYERS},
+    media::MediaHeader,
+};
+
+use crate::limits::{
+    CARRY_RETRY_MAX, CARRY_RETRY_MIN, CARRY_REVIEW, CARRY_SHORT, CARRY_STALL, CARRY_TRIAL,
+};
+
+const EVERY_LAYER: u8 = MAX_TEMPORAL_LAYERS - 1;
+/// The last four looks.
+const MEMORY: u8 = 0b1111;
+
+/// What becomes of a chunk that is offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    Open,
+    /// Its track is paused.
+    Paused,
+    /// Its temporal layer is above the cap.
+    Capped,
+}
+
+/// What a look has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Nothing of the track is sent from now on.
+    Pause(TrackRef),
+    /// It is sent again, and judged.
+    Retry(TrackRef),
+    /// The cap of temporal layers fell.
+    Reduce,
+    /// It rose.
+    Restore,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Sent,
+    Paused { until: Instant },
+    Trial { until: Instant },
+}
+
+#[derive(Debug)]
+struct Track {
+    standing: Standing,
+    screen: bool,
+    /// Bytes offered since the last look, and in the second before it.
+    offered: u64,
+    offered_before: u64,
+    /// The highest temporal layer of them.
+    highest: u8,
+    highest_before: u8,
+    /// A frame that others need was dropped since the last look.
+    short: bool,
+    /// One bit a look: it was.
+    shorts: u8,
+    /// The next pause lasts this long.
+    retry: std::time::Duration,
+}
+
+impl Track {
+    const fn new(screen: bool) -> Self {
+        Self {
+            standing: Standing::Sent,
+            screen,
+            offered: 0,
+            offered_before: 0,
+            highest: 0,
+            highest_before: 0,
+            short: false,
+            shorts: 0,
+            retry: CARRY_RETRY_MIN,
+        }
+    }
+
+    const fn paused(&self) -> bool {
+        matches!(self.standing, Standing::Paused { .. })
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.standing = Standing::Paused {
+            until: now + self.retry,
+        };
+        self.retry = (self.retry * 2).min(CARRY_RETRY_MAX);
+        self.shorts = 0;
+    }
+}
+
+/// One receiver's link, as its tracks fare.
+#[derive(Debug)]
+pub(crate) struct Carry {
+    tracks: BTreeMap<TrackRef, Track>,
+    cap: u8,
+    /// When the cap may rise, and how long the next wait is.
+    raise_at: Option<Instant>,
+    raise: std::time::Duration,
+    review_at: Option<Instant>,
+    /// Frames of upper layers were dropped since the last look.
+    thinned: bool,
+    /// What the receiver had acknowledged at the last look, and has now.
+    acked_before: u64,
+    acked: u64,
+    /// It had stopped at the last look: what is dropped now was old.
+    stopped: bool,
+}
+
+impl Default for Carry {
+    fn default() -> Self {
+        Self {
+            tracks: BTreeMap::new(),
+            cap: EVERY_LAYER,
+            raise_at: None,
+            raise: CARRY_RETRY_MIN,
+            review_at: None,
+            thinned: false,
+            acked_before: 0,
+            acked: 0,
+            stopped: false,
+        }
+    }
+}
+
+impl Carry {
+    /// A chunk is offered; a frame is admitted or refused with all of its chunks, but for the one that a
+    /// pause cuts.
+    pub(super) fn offer(
+        &mut self,
+        now: Instant,
+        track: TrackRef,
+        header: &MediaHeader,
+        screen: bool,
+        bytes: usize,
+    ) -> Admission {
+        self.review_at.get_or_insert(now + CARRY_REVIEW);
+        let cap = self.cap;
+        let track = self
+            .tracks
+            .entry(track)
+            .or_insert_with(|| Track::new(screen));
+        track.offered += bytes as u64;
+        track.highest = track.highest.max(header.temporal);
+        if track.paused() {
+            Admission::Paused
+        } else if header.temporal > cap {
+            Admission::Capped
+        } else {
+            Admission::Open
+        }
+    }
+
+    /// A chunk of it had to be dropped.
+    pub(super) fn on_drop(&mut self, track: TrackRef, header: &MediaHeader) {
+        if header.discardable || header.temporal > 0 {
+            self.thinned = true;
+        } else if let Some(track) = self.tracks.get_mut(&track) {
+            track.short = true;
+        }
+    }
+
+    /// So much has been acknowledged by now.
+    pub(super) const fn on_acked(&mut self, acked: u64) {
+        self.acked = acked;
+    }
+
+    /// Nothing more comes of it.
+    pub(super) fn forget(&mut self, publisher: ParticipantId, track: Option<u8>) {
+        self.tracks.retain(|key, _| {
+            key.participant != publisher || track.is_some_and(|number| number != key.track)
+        });
+    }
+
+    /// Whether nothing of it is sent.
+    pub(super) fn is_paused(&self, track: TrackRef) -> bool {
+        self.tracks.get(&track).is_some_and(Track::paused)
+    }
+
+    /// How many tracks are paused.
+    pub(super) fn paused(&self) -> usize {
+        self.tracks.values().filter(|track| track.paused()).count()
+    }
+
+    /// What the receiver is told: its tracks that are paused or have lost layers.
+    pub(super) fn constrained(&self) -> Constrained {
+        let reduced = |track: &Track| track.highest_before > self.cap;
+        let tracks = self.tracks.iter().filter(|(_, t)| t.paused() || reduced(t));
+        Constrained {
+            tracks: tracks
+                .take(MAX_CONSTRAINED)
+                .map(|(key, track)| ConstrainedTrack {
+                    participant: key.participant,
+                    track: key.track,
+                    paused: track.paused(),
+                    reason: ConstraintReason::Bandwidth,
+                })
+                .collect(),
+        }
+    }
+
+    /// Looks, once a second; decides at most one step.
+    pub(super) fn review(&mut self, now: Instant) -> Option<Decision> {
+        if self.review_at.is_none_or(|at| now < at) {
+            return None;
+        }
+        let offered = self.tracks.values().any(|track| track.offered > 0);
+        // Without an offer nothing is due; the next one sets the time again.
+        self.review_at = offered.then_some(now + CARRY_REVIEW);
+        let stops = self.acked.saturating_sub(self.acked_before) < CARRY_STALL;
+        let thinned = std::mem::take(&mut self.thinned);
+        self.acked_before = self.acked;
+        let mut short = false;
+        for track in self.tracks.values_mut() {
+            short |= track.short;
+            track.shorts = (track.shorts << 1 | u8::from(track.short)) & MEMORY;
+            track.short = false;
+            (track.offered_before, track.offered) = (track.offered, 0);
+            (track.highest_before, track.highest) = (track.highest, 0);
+        }
+        let stopped = std::mem::replace(&mut self.stopped, stops && (short || thinned));
+        if self.stopped || stopped {
+            for track in self.tracks.values_mut() {
+                track.shorts = 0;
+            }
+            return None;
+        }
+        if short || thinned {
+            self.relieve(now, short)
+        } else {
+            self.restore(now)
+        }
+    }
+
+    /// Something had to be dropped.
+    fn relieve(&mut self, now: Instant, short: bool) -> Option<Decision> {
+        let failed = self.tracks.iter_mut().find(|(_, track)| {
+            matches!(track.standing, Standing::Trial { .. }) && track.shorts & 1 != 0
+        });
+        if let Some((key, track)) = failed {
+            track.pause(now);
+            return Some(Decision::Pause(*key));
+        }
+        let sent = self.tracks.values().filter(|track| !track.paused());
+        let highest = sent.map(|track| track.highest_before).max().unwrap_or(0);
+        let highest = highest.min(self.cap);
+        if highest > 0 {
+            self.cap = if short { 0 } else { highest - 1 };
+            // It rose too early: the next time it waits longer.
+            if self.raise_at.is_some_and(|at| now < at + CARRY_TRIAL) {
+                self.raise = (self.raise * 2).min(CARRY_RETRY_MAX);
+            } else {
+                self.raise = CARRY_RETRY_MIN;
+            }
+            self.raise_at = Some(now + self.raise);
+            return Some(Decision::Reduce);
+        }
+        let again = |track: &Track| track.shorts.count_ones() >= CARRY_SHORT;
+        if !self.tracks.values().any(again) {
+            return None;
+        }
+        let victim = self
+            .tracks
+            .iter_mut()
+            .filter(|(_, track)| !track.paused() && track.offered_before > 0)
+            .max_by_key(|(_, track)| (!track.screen, track.offered_before))?;
+        let key = *victim.0;
+        victim.1.pause(now);
+        // The others get time to show that they fit now.
+        for track in self.tracks.values_mut() {
+            track.shorts = 0;
+        }
+        Some(Decision::Pause(key))
+    }
+
+    /// Everything fitted.
+    fn restore(&mut self, now: Instant) -> Option<Decision> {
+        let mut trying = false;
+        for track in self.tracks.values_mut() {
+            match track.standing {
+                Standing::Trial { until } if now >= until => {
+                    track.standing = Standing::Sent;
+                    track.retry = CARRY_RETRY_MIN;
+                }
+                Standing::Trial { .. } => trying = true,
+                Standing::Sent | Standing::Paused { .. } => {}
+            }
+        }
+        let settled = self.tracks.values().all(|track| track.shorts & 0b11 == 0);
+        if trying || !settled {
+            return None;
+        }
+        let due = self.tracks.iter_mut().filter(
+            |(_, track)| matches!(track.standing, Standing::Paused { until } if now >= until),
+        );
+        if let Some((key, track)) =
+            due.min_by_key(|(_, track)| (!track.screen, track.offered_before))
+        {
+            track.standing = Standing::Trial {
+                until: now + CARRY_TRIAL,
+            };
+            return Some(Decision::Retry(*key));
+        }
+        if self.cap < EVERY_LAYER && self.paused() == 0 && self.raise_at.is_none_or(|at| now >= at)
+        {
+            self.cap += 1;
+            self.raise_at = Some(now + self.raise);
+            return Some(Decision::Restore);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! What is paused, in which order, and when it comes back.
+
+use std::time::Duration;
+
+use super::*;
+use crate::outbox::gate::header;
+
+const CAMERA: u8 = 1;
+const SCREEN: u8 = 2;
+
+fn of(number: u8, track: u8) -> TrackRef {
+    TrackRef {
+        participant: ParticipantId::from_random([number; 16]),
+        track,
+    }
+}
+
+/// A link in seconds: what is offered, whether something must be dropped, and what is decided.
+struct Rig {
+    carry: Carry,
+    now: Instant,
+    acked: u64,
+    /// Tracks with their bytes a second and whether they have upper layers.
+    tracks: Vec<(TrackRef, usize, bool)>,
+}
+
+impl Rig {
+    fn new(tracks: Vec<(TrackRef, usize, bool)>) -> Self {
+        Self {
+            carry: Carry::default(),
+            now: tokio::time::Instant::now().into_std(),
+            acked: 0,
+            tracks,
+        }
+    }
+
+    /// One second, of which the link carries `capacity` bytes.
+    fn second(&mut self, capacity: usize) -> Option<Decision> {
+        let mut carried = 0;
+        let mut over = Vec::new();
+        for (track, bytes, layers) in &self.tracks {
+            let parts: &[u8] = if *layers { &[0, 2] } else { &[0] };
+            for temporal in parts {
+                let header = header(0, u8::from(*temporal > 0), *temporal);
+                let part = bytes / parts.len();
+                let screen = track.track == SCREEN;
+                let admission = self.carry.offer(self.now, *track, &header, screen, part);
+                if admission == Admission::Open {
+                    carried += part;
+                    if carried > capacity {
+                        over.push((*track, header));
+                    }
+                }
+            }
+        }
+        for (track, header) in over {
+            self.carry.on_drop(track, &header);
+        }
+        self.acked += capacity.min(carried) as u64 + 3_000_u64.min(capacity as u64);
+        self.carry.on_acked(self.acked);
+        self.now += Duration::from_secs(1);
+        self.carry.review(self.now)
+    }
+
+    fn seconds(&mut self, count: usize, capacity: usize) -> Vec<Decision> {
+        (0..count).filter_map(|_| self.second(capacity)).collect()
+    }
+}
+
+#[test]
+fn what_fits_is_left_alone() {
+    let mut rig = Rig::new(vec![(of(1, CAMERA), 100_000, true)]);
+    assert_eq!(rig.seconds(60, 200_000), []);
+    assert_eq!(rig.carry.constrained(), Constrained::default());
+}
+
+#[test]
+fn layers_go_first_then_the_largest_camera_then_the_screen() {
+    let (small, large, screen) = (of(1, CAMERA), of(2, CAMERA), of(3, SCREEN));
+    let tracks = vec![
+        (small, 40_000, true),
+        (large, 80_000, true),
+        (screen, 200_000, false),
+    ];
+    let mut rig = Rig::new(tracks);
+    let decisions = rig.seconds(12, 10_000);
+    let firsts: Vec<_> = decisions.iter().take(4).copied().collect();
+    let pause = Decision::Pause;
+    assert_eq!(
+        firsts,
+        [Decision::Reduce, pause(large), pause(small), pause(screen)]
+    );
+    let told = rig.carry.constrained();
+    assert_eq!(told.tracks.len(), 3);
+    assert!(
+        told.tracks
+            .iter()
+            .all(|entry| entry.paused || entry.track == SCREEN)
+    );
+}
+
+#[test]
+fn one_incident_pauses_nothing() {
+    let mut rig = Rig::new(vec![(of(1, CAMERA), 100_000, false)]);
+    for _ in 0..10 {
+        assert_eq!(rig.second(50_000), None);
+        assert_eq!(rig.seconds(4, 200_000), []);
+    }
+}
+
+#[test]
+fn a_receiver_that_stops_is_not_judged() {
+    let mut rig = Rig::new(vec![(of(1, CAMERA), 100_000, false)]);
+    rig.seconds(3, 200_000);
+    assert_eq!(rig.seconds(20, 0), []);
+    assert_eq!(rig.second(50_000), None, "what is old by now is dropped");
+    assert_eq!(rig.seconds(10, 200_000), []);
+}
+
+#[test]
+fn retries_become_rare_and_a_success_makes_them_soon_again() {
+    let camera = of(1, CAMERA);
+    let mut rig = Rig::new(vec![(camera, 100_000, false)]);
+    let start = rig.now;
+    let mut tries = Vec::new();
+    for _ in 0..180 {
+        if rig.second(30_000) == Some(Decision::Retry(camera)) {
+            tries.push((rig.now - start).as_secs());
+        }
+    }
+    let waits: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(tries[0] <= 6, "{tries:?}");
+    assert!(waits.windows(2).all(|pair| pair[1] >= pair[0]), "{waits:?}");
+    assert!(
+        waits.iter().all(|wait| *wait <= 33) && waits.last() >= Some(&30),
+        "{waits:?}"
+    );
+    rig.seconds(60, 200_000);
+    assert_eq!(rig.carry.paused(), 0);
+    rig.seconds(3, 30_000);
+    let back = (0..10).position(|_| rig.second(200_000) == Some(Decision::Retry(camera)));
+    assert!(back.is_some_and(|seconds| seconds <= 3), "{back:?}");
+}
+
+#[test]
+fn the_screen_comes_back_first_and_layers_last() {
+    let (camera, screen) = (of(1, CAMERA), of(2, SCREEN));
+    let mut rig = Rig::new(vec![(camera, 80_000, true), (screen, 60_000, false)]);
+    while rig.carry.paused() < 2 {
+        rig.second(5_000);
+    }
+    // Both are due.
+    rig.now += CARRY_RETRY_MAX;
+    let back: Vec<_> = rig.seconds(90, 1_000_000);
+    let restores = back.iter().filter(|d| **d == Decision::Restore).count();
+    assert_eq!(back[0], Decision::Retry(screen), "{back:?}");
+    assert_eq!(back[1], Decision::Retry(camera), "{back:?}");
+    assert!(restores >= 1 && back[2..].iter().all(|d| *d == Decision::Restore));
+    assert_eq!(rig.carry.constrained(), Constrained::default());
+}
+
+#[test]
+fn who_leaves_is_forgotten() {
+    let camera = of(1, CAMERA);
+    let mut rig = Rig::new(vec![(camera, 100_000, false)]);
+    rig.seconds(3, 30_000);
+    assert_eq!(rig.carry.paused(), 1);
+    rig.carry.forget(camera.participant, None);
+    assert_eq!(rig.carry.constrained(), Constrained::default());
+}
