@@ -83,6 +83,11 @@ pub struct Config {
     )]
     pub max_participants: u8,
 
+    /// Congestion control of clients' connections, such as bbr or cubic. Without it bbr where the
+    /// kernel has it, else the kernel's own.
+    #[arg(long, env = "PULSE_TCP_CONGESTION", value_name = "NAME")]
+    pub tcp_congestion: Option<String>,
+
     /// This edge's name in a cluster.
     #[arg(
         long,

@@ -21,6 +21,7 @@ mod rooms;
 mod session;
 mod socket;
 pub mod tls;
+mod unfinished;
 mod web;
 
 use std::{
@@ -37,7 +38,7 @@ use pulse_core::{
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use crate::config::Config;
+pub use crate::{config::Config, socket::CongestionError};
 use crate::{
     http::HttpContext,
     limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS, METRICS_UPKEEP},
@@ -45,6 +46,7 @@ use crate::{
     room::RoomContext,
     rooms::Rooms,
     session::SessionContext,
+    unfinished::Unfinished,
 };
 
 /// An edge cannot start.
@@ -61,6 +63,9 @@ pub enum StartError {
         /// What to change.
         flag: &'static str,
     },
+    /// The kernel has no such congestion control.
+    #[error(transparent)]
+    Congestion(#[from] CongestionError),
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
@@ -116,6 +121,7 @@ impl Edge {
                 images: Arc::default(),
                 connections: Arc::new(AtomicU64::new(1)),
                 slots: Arc::new(Semaphore::new(config.max_connections)),
+                joining: Unfinished::default(),
                 tasks: tasks.clone(),
                 stop: stop.clone(),
             },
@@ -125,6 +131,7 @@ impl Edge {
             routes: http::client_routes(context),
             tls,
             slots: Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS)),
+            unfinished: Unfinished::default(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         };
@@ -143,6 +150,7 @@ impl Edge {
             routes: http::ops_routes(prometheus),
             tls: None,
             slots: Arc::new(Semaphore::new(MAX_OPS_CONNECTIONS)),
+            unfinished: Unfinished::default(),
             ..acceptor
         };
         tasks.spawn(operators.run(ops));
@@ -226,7 +234,10 @@ async fn listen(config: &Config) -> Result<Vec<TcpListener>, StartError> {
             address.set_port(local(Some(first))?.port());
         }
         match bind(address, "--listen").await {
-            Ok(listener) => listeners.push(listener),
+            Ok(listener) => {
+                socket::choose_congestion(&listener, config.tcp_congestion.as_deref())?;
+                listeners.push(listener);
+            }
             Err(error) if listeners.is_empty() => return Err(error),
             Err(error) => tracing::info!(%error, "going on without it"),
         }

@@ -75,6 +75,11 @@ pub(crate) const CARRY_TRIAL: Duration = Duration::from_secs(8);
 /// Bytes handed to a socket between two looks at the lanes: 32 ms at 4 Mbit/s.
 pub(crate) const WRITE_BATCH: usize = 16 * 1024;
 
+/// Bytes that a client does not acknowledge for this long, or a window that it keeps shut, end the
+/// connection (TCP_USER_TIMEOUT): the network is gone, or nobody reads. Longer than `IDLE_TIMEOUT`, so
+/// that who has simply gone is away with a reason; shorter than it takes TCP by itself, a quarter of an hour.
+pub(crate) const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// A flush that makes no progress for this long ends the connection.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -89,8 +94,8 @@ pub(crate) const NOTSENT_TIME: Duration = Duration::from_millis(50);
 
 /// How long a voice may stand behind what is unacknowledged of pictures: that many ms of the
 /// receiver's rate are in flight at most, beside what fills its path. At 256 kbit/s and 20 ms:
-/// 32,000 × 0.095 = 3,040 bytes.
-pub(crate) const QUEUE_TARGET: Duration = Duration::from_millis(75);
+/// 32,000 × 0.08 = 2,560 bytes.
+pub(crate) const QUEUE_TARGET: Duration = Duration::from_millis(60);
 
 /// Bytes that may be unacknowledged whatever the rate: three chunks. Fewer would leave links of some
 /// hundred kbit/s idle between two looks.
@@ -109,9 +114,9 @@ pub(crate) const STANDING_QUEUE: Duration = Duration::from_millis(20);
 /// Receivers delay an acknowledgement by so much; it is no longer path.
 pub(crate) const DELAYED_ACK: Duration = Duration::from_millis(40);
 
-/// The rate of a receiver of whom nothing is known, in bytes a second: 1 Mbit/s, of which the bound is
-/// 9 KB, less than the first flight of any TCP.
-pub(crate) const RATE_FIRST: f64 = 125_000.0;
+/// The rate of a receiver of whom nothing is known, in bytes a second: 256 kbit/s, the least that
+/// pictures are meant for. A fast one is known after some round trips, for it doubles in each.
+pub(crate) const RATE_FIRST: f64 = 32_000.0;
 
 /// The least rate that is believed, in bytes a second: 128 kbit/s. A receiver that stops altogether is
 /// live again after a few doublings from there.
@@ -142,7 +147,9 @@ pub(crate) const LINK_REPORT: Duration = Duration::from_secs(1);
 /// The read buffer of one WebSocket. Most messages are below 1,000 bytes.
 pub(crate) const READ_BUFFER: usize = 8 * 1024;
 
-/// Connections that are not (yet) a WebSocket: a page load opens six for a second.
+/// Connections that are not (yet) a WebSocket: a page load opens six for a second. When all are taken, the one
+/// that has gone longest without a request makes way: who opens 10,000 a second and sends nothing leaves
+/// everybody else 200 ms for theirs.
 pub(crate) const MAX_HTTP_CONNECTIONS: usize = 2_048;
 
 /// Time for the body of an upload: 1 MiB at 350 kbit/s.
@@ -153,6 +160,9 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Samples of histograms wait for this long before they are summed up: 5,000 a second of 8 bytes are 200 KB.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// A connection that makes way for another is gone within this.
+pub(crate) const DISPLACE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The clients have this long to take their close frames at shutdown.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);

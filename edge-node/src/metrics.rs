@@ -94,6 +94,10 @@ pub(crate) fn describe() {
         "pulse_constrained_total",
         "Tracks paused and resumed, layers taken and given back for receivers, by step and cause."
     );
+    describe_gauge!(
+        "pulse_tcp_connections",
+        "Open TCP connections, operators' included, by congestion control."
+    );
     describe_counter!("pulse_joins_total", "Joins, by protocol and outcome.");
     describe_counter!(
         "pulse_frames_received_total",
@@ -277,6 +281,11 @@ pub(crate) fn paused_tracks(change: f64) {
 /// It was decided what a receiver's link carries: `pause`, `resume`, `reduce`, `restore`.
 pub(crate) fn constrained(step: &'static str) {
     counter!("pulse_constrained_total", "step" => step, "cause" => "bandwidth").increment(1);
+}
+
+/// Counts TCP connections with this congestion control.
+pub(crate) fn tcp_connections(congestion: &str) -> Gauge {
+    gauge!("pulse_tcp_connections", "congestion" => congestion.to_owned())
 }
 
 /// A connection was refused before it spoke HTTP.

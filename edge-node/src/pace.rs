@@ -130,10 +130,14 @@ impl Pace {
 
     fn bound(&self) -> u64 {
         // While no queue shows, twice the path: as slow start does.
-        let probing = self.rtt < self.path + QUEUE_TARGET * 2 / 3;
-        let path = self.path * if probing { 2 } else { 1 };
+        let path = self.path * if self.queue_shows() { 1 } else { 2 };
         let bytes = self.rate * (path + QUEUE_TARGET).as_secs_f64();
         (bytes as u64).max(OUTSTANDING_MIN)
+    }
+
+    /// Whether round trips are longer than the path and what receivers delay acknowledgements by.
+    fn queue_shows(&self) -> bool {
+        self.rtt >= self.path + DELAYED_ACK
     }
 
     /// Whether so much is a queue even at the rate known.
@@ -154,8 +158,9 @@ impl Pace {
         }
     }
 
-    /// More than was known counts at once, but twice at most: a link may let one burst pass. Less
-    /// counts while the link was full all the time, and by and by.
+    /// More than was known counts at once while no queue shows, but twice at most: a link may let one
+    /// burst pass. Otherwise what a full link carries counts by and by, up and down: acknowledgements
+    /// come in lumps.
     fn measure_rate(&mut self, now: Instant, reading: Reading, full: bool) {
         let window = *self.window.get_or_insert(Window {
             from: now,
@@ -167,9 +172,9 @@ impl Pace {
             return;
         }
         let carried = reading.acked.saturating_sub(window.acked) as f64 / passed.as_secs_f64();
-        if carried > self.rate {
+        if carried > self.rate && !self.queue_shows() {
             self.rate = carried.min(self.rate * 2.0);
-        } else if window.full && full {
+        } else if carried > self.rate || (window.full && full) {
             let weight = (passed.as_secs_f64() / LOWER_OVER.as_secs_f64()).min(1.0);
             self.rate = (self.rate + (carried - self.rate) * weight).max(RATE_MIN);
         }

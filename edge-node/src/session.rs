@@ -22,7 +22,10 @@ use pulse_proto::{
     control::{LeaveReason, Protocol},
     limits::{IDLE_TIMEOUT, JOIN_TIMEOUT},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::gate::Gate;
@@ -31,12 +34,14 @@ use self::writer::{close, write_loop};
 use crate::{
     clock,
     images::{ImageGrants, RoomImages},
+    limits::{DISPLACE_TIMEOUT, DRAIN_TIMEOUT},
     metrics,
     outbox::{Ending, Outbox},
     random,
     room::{Admitted, ConnectionId, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
     rooms::Rooms,
     socket::Socket,
+    unfinished::Unfinished,
 };
 
 /// What a connection needs of its edge.
@@ -47,6 +52,8 @@ pub(crate) struct SessionContext {
     pub(crate) connections: Arc<AtomicU64>,
     /// One permit for each open socket.
     pub(crate) slots: Arc<Semaphore>,
+    /// Sockets that have not joined yet: the oldest makes way when all permits are taken.
+    pub(crate) joining: Unfinished,
     pub(crate) tasks: TaskTracker,
     /// Every client is told when the edge stops.
     pub(crate) stop: CancellationToken,
@@ -87,12 +94,16 @@ pub(crate) async fn serve(
     metrics::connections(label(protocol), 1.0);
     let (sink, stream) = socket.split();
     let reader = Reader { stream };
-    let slot = context.slots.try_acquire();
+    let slot = place(&context).await;
+    let make_way = CancellationToken::new();
+    let ticket = context.joining.enter(&make_way);
     let joined = tokio::select! {
-        joined = join(reader, ask, &context), if slot.is_ok() => joined,
-        () = std::future::ready(()), if slot.is_err() => Err(Some(ErrorCode::ServerFull)),
+        joined = join(reader, ask, &context), if slot.is_some() => joined,
+        () = std::future::ready(()), if slot.is_none() => Err(Some(ErrorCode::ServerFull)),
+        () = make_way.cancelled() => Err(Some(ErrorCode::ServerFull)),
         () = context.stop.cancelled() => Err(Some(ErrorCode::ShuttingDown)),
     };
+    drop(ticket);
     match joined {
         Ok(joined) => {
             metrics::joined(label(protocol), "admitted");
@@ -107,6 +118,18 @@ pub(crate) async fn serve(
         }
     }
     metrics::connections(label(protocol), -1.0);
+}
+
+/// A place for one more connection, if need be that of the one that has waited longest with its join.
+async fn place(context: &SessionContext) -> Option<SemaphorePermit<'_>> {
+    if let Ok(slot) = context.slots.try_acquire() {
+        return Some(slot);
+    }
+    if !context.joining.displace_oldest() {
+        return None;
+    }
+    let freed = timeout(DISPLACE_TIMEOUT, context.slots.acquire());
+    freed.await.ok()?.ok()
 }
 
 /// A member's connection.
@@ -263,7 +286,9 @@ async fn run(
     let reason = tokio::select! {
         reason = &mut read => {
             room.tell(Input::Gone { from, reason }).await;
-            write.await;
+            // Who takes nothing any more is not waited for: it has its time for what is on its way, and
+            // for the goodbye.
+            let _ = timeout(2 * DRAIN_TIMEOUT, write).await;
             return;
         }
         ended = &mut write => match ended {
