@@ -1,5 +1,10 @@
 //! Hosts: their congestion control, their programs, several worlds at once, and nothing left behind.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed, in its helpers too"
+)]
+
 mod common;
 
 use std::{path::Path, process::Stdio};

@@ -1,6 +1,11 @@
 //! What the kernel's own TCP sees of a link. Bounds are on the side that a busy machine cannot cross:
 //! nothing is faster than its link.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed, in its helpers too"
+)]
+
 mod common;
 
 use std::{

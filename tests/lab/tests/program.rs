@@ -1,5 +1,11 @@
 //! The program `pulse-lab`: what it prints, what it takes, and how it ends.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed, in its helpers too"
+)]
+
 mod common;
 
 use std::{
