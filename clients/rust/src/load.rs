@@ -12,6 +12,7 @@ mod schedule;
 mod stamp;
 mod subscriber;
 mod tally;
+mod tell;
 mod wire;
 
 use std::{
@@ -163,6 +164,7 @@ pub fn run(
         thread::sleep(LOAD_LOOK);
     }
     let sending_time = began.elapsed();
+    let in_time = look.tally()?.messages();
     let cpu = process::cpu()
         .zip(cpu_before)
         .map(|(now, before)| now - before);
@@ -193,6 +195,7 @@ pub fn run(
         failed: ramp.failed.load(Ordering::Relaxed),
         failure: failure(&ramp),
         sending: sending_time,
+        in_time,
         cpu,
     }))
 }

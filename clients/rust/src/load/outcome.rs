@@ -1,7 +1,7 @@
 //! What became of a load test: sums, losses with their causes, delays, and whether the generator
-//! itself was the limit. Pure; texts and JSON are made here.
+//! itself was the limit. Pure; `tell.rs` makes texts of it.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub(crate) struct Materials<'a> {
     pub(crate) failed: usize,
     pub(crate) failure: Option<String>,
     pub(crate) sending: Duration,
+    /// Messages that came until nothing more was sent.
+    pub(crate) in_time: u64,
     pub(crate) cpu: Option<Duration>,
 }
 
@@ -90,32 +92,6 @@ impl Progress {
             audio_ms: delays(|tally| &tally.voice),
             video_ms: delays(|tally| &tally.picture),
         }
-    }
-}
-
-impl fmt::Display for Progress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:5.0} s  joined {}, sent {} frames, {:.0} deliveries/s, {:.1} Mbit/s",
-            self.at,
-            self.joined,
-            self.sent,
-            self.deliveries_per_second,
-            self.bytes_per_second * 8.0 / 1e6
-        )?;
-        for (name, delays) in [("audio", self.audio_ms), ("video", self.video_ms)] {
-            if delays.max > 0.0 {
-                write!(f, "; {name} p50 {:.2} p99 {:.2} ms", delays.p50, delays.p99)?;
-            }
-        }
-        if self.failed_joins > 0 {
-            write!(f, "; {} could not join", self.failed_joins)?;
-        }
-        if self.corrupt > 0 {
-            write!(f, "; {} CORRUPT", self.corrupt)?;
-        }
-        Ok(())
     }
 }
 
@@ -236,7 +212,8 @@ pub struct Outcome {
     pub audio: ClassOutcome,
     /// Pictures.
     pub video: ClassOutcome,
-    /// Messages a second at all subscribers, every one verified.
+    /// Messages a second at all subscribers while media was sent, every one verified. What comes
+    /// afterwards is delivered, but not at this rate.
     pub deliveries_per_second: f64,
     /// Messages that were not as they were sent, or in a wrong room.
     pub corrupt: u64,
@@ -328,7 +305,7 @@ pub(crate) fn settle(materials: &Materials<'_>) -> Outcome {
         first_failure: materials.failure.clone(),
         audio,
         video,
-        deliveries_per_second: tally.messages() as f64 / seconds,
+        deliveries_per_second: materials.in_time as f64 / seconds,
         corrupt: tally.corrupt,
         foreign: tally.foreign,
         errors: tally.errors + sent.errors,
@@ -397,104 +374,6 @@ fn generator(materials: &Materials<'_>) -> Generator {
     }
 }
 
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "\n{:<7}{:>9}{:>12}{:>12}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
-            "", "sent", "expected", "delivered", "lost %", "p50 ms", "p90", "p99", "p99.9", "max"
-        )?;
-        let classes = [("audio", &self.audio), ("video", &self.video)];
-        for (name, class) in classes {
-            if class.sent + class.unsent == 0 {
-                continue;
-            }
-            let delays = class.latency_ms;
-            writeln!(
-                f,
-                "{name:<7}{:>9}{:>12}{:>12}{:>9.3}{:>9.2}{:>9.2}{:>9.2}{:>9.2}{:>9.2}",
-                class.sent,
-                class.expected,
-                class.delivered,
-                class.lost_percent,
-                delays.p50,
-                delays.p90,
-                delays.p99,
-                delays.p999,
-                delays.max
-            )?;
-            for (cause, count) in [
-                ("dropped on the way", class.lost.dropped),
-                ("came in part", class.lost.incomplete),
-                ("connection over", class.lost.closed),
-                ("not yet there at the end", class.lost.unfinished),
-                ("undecodable", class.undecodable),
-                ("came again", class.duplicates),
-                ("out of order", class.reordered),
-                ("not asked for", class.unwanted),
-                ("not sent, the socket was full", class.unsent),
-            ] {
-                if count > 0 {
-                    writeln!(f, "       {count} {cause}")?;
-                }
-            }
-        }
-        let bytes = self.audio.bytes + self.video.bytes;
-        writeln!(
-            f,
-            "{} joined; {:.0} deliveries/s, {:.1} Mbit/s over {:.1} s; {} corrupt",
-            self.joined,
-            self.deliveries_per_second,
-            bytes as f64 * 8.0 / 1e6 / self.seconds,
-            self.seconds,
-            self.corrupt
-        )?;
-        if let Some(failure) = &self.first_failure {
-            writeln!(
-                f,
-                "{} could not join, the first: {failure}",
-                self.failed_joins
-            )?;
-        }
-        if let Some(close) = &self.first_close {
-            writeln!(
-                f,
-                "{} connections ended too soon, the first: {close}",
-                self.closed
-            )?;
-        }
-        for (what, count) in [
-            ("messages of somebody else in the room", self.foreign),
-            ("messages were refused", self.errors),
-            ("keyframes were asked for", self.keyframe_requests),
-        ] {
-            if count > 0 {
-                writeln!(f, "{count} {what}")?;
-            }
-        }
-        let generator = self.generator;
-        write!(
-            f,
-            "generator: frames left {:.2} ms late (p99, max {:.2}), sockets waited {:.2} ms (p99, max {:.2})",
-            generator.late_ms.p99,
-            generator.late_ms.max,
-            generator.turn_ms.p99,
-            generator.turn_ms.max
-        )?;
-        if let Some(used) = generator.cores_used {
-            write!(f, ", {used:.2} of {} cores", generator.cores)?;
-        }
-        if generator.was_the_limit {
-            write!(
-                f,
-                "\nThe generator was the limit: these figures say nothing about the server. Use more cores \
-                 (--threads), or less load."
-            )?;
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -559,6 +438,7 @@ mod tests {
             failed: 0,
             failure: None,
             sending: Duration::from_secs(2),
+            in_time: 300,
             cpu: Some(Duration::from_secs(1)),
         };
         change(&mut materials);
@@ -587,6 +467,7 @@ mod tests {
             .collect();
         assert_eq!(lost, [10, 40]);
         assert!(outcome.is_sound());
+        assert!((outcome.deliveries_per_second - 150.0).abs() < 1e-9);
         assert!(
             outcome.to_string().contains("40 connection over"),
             "{outcome}"
