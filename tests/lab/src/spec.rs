@@ -207,9 +207,9 @@ fn set(shape: &mut Shape, setting: &str, value: &str) -> Result<(), SpecError> {
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let none = Self::default();
-        let time = |time: Duration| format!("{}us", time.as_nanos() as f64 / 1_000.0);
+        let time = |time: Duration| format!("{}ms", time.as_nanos() as f64 / 1e6);
         let share = |share: f64| format!("{}%", (share * 1e6).round() / 1e4);
-        let mut words = vec![format!("delay={}ms", self.delay.as_secs_f64() * 1_000.0)];
+        let mut words = vec![format!("delay={}", time(self.delay))];
         if self.jitter != none.jitter {
             words.push(format!("jitter={}", time(self.jitter)));
         }
@@ -234,8 +234,16 @@ impl fmt::Display for Shape {
             words.push(format!("reorder={part}/{by}"));
         }
         if let Some(rate) = self.rate_bps {
-            words.push(format!("rate={rate}bit"));
-            words.push(format!("queue={}", self.queue_bytes()));
+            words.push(match rate {
+                _ if rate % 1_000_000 == 0 => format!("rate={}mbit", rate / 1_000_000),
+                _ if rate % 1_000 == 0 => format!("rate={}kbit", rate / 1_000),
+                _ => format!("rate={rate}bit"),
+            });
+            let queue = self.queue_bytes();
+            words.push(match queue {
+                _ if queue % 1_024 == 0 => format!("queue={}KiB", queue / 1_024),
+                _ => format!("queue={queue}"),
+            });
         }
         if self.mtu != none.mtu || !self.mtu_told {
             let name = if self.mtu_told { "mtu" } else { "silent-mtu" };
