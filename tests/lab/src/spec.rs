@@ -235,13 +235,13 @@ impl fmt::Display for Shape {
         }
         if let Some(rate) = self.rate_bps {
             words.push(match rate {
-                _ if rate % 1_000_000 == 0 => format!("rate={}mbit", rate / 1_000_000),
-                _ if rate % 1_000 == 0 => format!("rate={}kbit", rate / 1_000),
+                _ if rate.is_multiple_of(1_000_000) => format!("rate={}mbit", rate / 1_000_000),
+                _ if rate.is_multiple_of(1_000) => format!("rate={}kbit", rate / 1_000),
                 _ => format!("rate={rate}bit"),
             });
             let queue = self.queue_bytes();
             words.push(match queue {
-                _ if queue % 1_024 == 0 => format!("queue={}KiB", queue / 1_024),
+                _ if queue.is_multiple_of(1_024) => format!("queue={}KiB", queue / 1_024),
                 _ => format!("queue={queue}"),
             });
         }
