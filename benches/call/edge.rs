@@ -13,8 +13,8 @@ use std::{
 use super::Failure;
 
 /// The core of the edge, and the one of everything that measures it.
-const EDGE_CORE: &str = "0";
-const GENERATOR_CORE: &str = "1";
+pub const EDGE_CORE: &str = "0";
+pub const GENERATOR_CORE: &str = "1";
 
 /// Longer than any answer takes: what takes this long never comes.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,16 +90,21 @@ impl Drop for EdgeProcess {
     }
 }
 
-/// The binary beside this one: benches run from `release/deps`.
+/// The edge's binary.
 pub fn binary() -> Result<PathBuf, Failure> {
+    built("edge-node")
+}
+
+/// A binary beside this one: benches run from `release/deps`.
+pub fn built(name: &str) -> Result<PathBuf, Failure> {
     let own = std::env::current_exe()?;
     let release = own.parent().and_then(|deps| deps.parent());
-    let binary = release.ok_or("no build folder")?.join("edge-node");
+    let binary = release.ok_or("no build folder")?.join(name);
     if binary.is_file() {
         Ok(binary)
     } else {
         Err(format!(
-            "{} is missing: cargo build --release -p edge-node, or run benches/run",
+            "{} is missing: run benches/run, which builds everything",
             binary.display()
         )
         .into())
@@ -123,7 +128,8 @@ pub fn own_cpu() -> Result<Duration, Failure> {
     cpu("self")
 }
 
-fn cpu(process: &str) -> Result<Duration, Failure> {
+/// The processor time that a process has used.
+pub fn cpu(process: &str) -> Result<Duration, Failure> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name may hold spaces; what follows its bracket begins with field 3.
     let (_, fields) = stat.rsplit_once(") ").ok_or("an unknown /proc")?;

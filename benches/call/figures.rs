@@ -56,8 +56,22 @@ pub struct Row {
     name: &'static str,
     value: f64,
     unit: &'static str,
-    /// The most it may be; missing where it explains another one only.
-    bar: Option<f64>,
+    /// The most it may be, or the least; missing where it explains another one only.
+    bar: Option<Bar>,
+}
+
+#[derive(Clone, Copy)]
+enum Bar {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Bar {
+    fn value(self) -> f64 {
+        match self {
+            Self::AtMost(bar) | Self::AtLeast(bar) => bar,
+        }
+    }
 }
 
 impl Row {
@@ -79,12 +93,22 @@ impl Row {
     /// The most it may be.
     #[must_use]
     pub fn at_most(mut self, bar: f64) -> Self {
-        self.bar = Some(bar);
+        self.bar = Some(Bar::AtMost(bar));
+        self
+    }
+
+    /// The least it may be.
+    #[must_use]
+    pub fn at_least(mut self, bar: f64) -> Self {
+        self.bar = Some(Bar::AtLeast(bar));
         self
     }
 
     fn ok(&self) -> Option<bool> {
-        self.bar.map(|bar| self.value <= bar)
+        self.bar.map(|bar| match bar {
+            Bar::AtMost(bar) => self.value <= bar,
+            Bar::AtLeast(bar) => self.value >= bar,
+        })
     }
 }
 
@@ -95,7 +119,9 @@ pub fn print(options: &Options, title: &str, rows: &[Row]) {
             let Row {
                 name, value, unit, ..
             } = row;
-            let bar = row.bar.map_or("null".to_owned(), |bar| format!("{bar:.3}"));
+            let bar = row
+                .bar
+                .map_or("null".to_owned(), |bar| format!("{:.3}", bar.value()));
             let ok = row.ok().map_or("null".to_owned(), |ok| ok.to_string());
             println!(
                 r#"{{"name":"{name}","value":{value:.3},"unit":"{unit}","bar":{bar},"ok":{ok}}}"#
@@ -106,12 +132,14 @@ pub fn print(options: &Options, title: &str, rows: &[Row]) {
     println!("\n{title}, load {}", load());
     println!("  {:<38} {:>12} {:<8} {:>12}", "", "value", "", "bar");
     for row in rows {
-        let bar = row
-            .bar
-            .map_or(String::new(), |bar| format!("≤ {}", short(bar)));
+        let bar = match row.bar {
+            Some(Bar::AtMost(bar)) => format!("≤ {}", short(bar)),
+            Some(Bar::AtLeast(bar)) => format!("≥ {}", short(bar)),
+            None => String::new(),
+        };
         let verdict = match row.ok() {
             Some(true) => "ok",
-            Some(false) => "over",
+            Some(false) => "missed",
             None => "",
         };
         println!(
