@@ -6,7 +6,6 @@ import { PulseError } from './errors.js'
 import { Participant } from './participant.js'
 import { AudioCapture, captureFrames } from './send/capture.js'
 import { Track } from './track.js'
-import { ShareRecorder } from './v1/share-recorder.js'
 
 /**
  * @typedef {import('./device-watch.js').Device} Device
@@ -40,7 +39,7 @@ export class LocalParticipant extends Participant {
   #publications = new Map()
   /** Changes of devices happen one after the other. @type {Promise<unknown>} */
   #order = Promise.resolve()
-  /** @type {ShareRecorder | null} */
+  /** @type {import('./v1/share-recorder.js').ShareRecorder | null} */
   #recorder = null
   #silent = false
   #closed = false
@@ -143,7 +142,7 @@ export class LocalParticipant extends Participant {
       this.#adoptShare(stream)
       this.#publishVideo('screen', stream)
       if (stream.getAudioTracks().length > 0) await this.#publishAudio('screenAudio', stream, defaults.screenAudio)
-      this.updateV1Share()
+      void this.updateV1Share()
     })
   }
 
@@ -178,7 +177,7 @@ export class LocalParticipant extends Participant {
   }
 
   /** The SDK's own: starts or stops what v1 members see of the share. @param {boolean} [again] from its beginning, on a new connection */
-  updateV1Share(again = false) {
+  async updateV1Share(again = false) {
     const share = this.#publications.get('screen')
     const wanted = share !== undefined && this.#host.hasV1()
     if (this.#recorder && (!wanted || again)) {
@@ -186,6 +185,8 @@ export class LocalParticipant extends Participant {
       this.#recorder = null
     }
     if (!wanted || this.#recorder) return
+    const { ShareRecorder } = await import('./v1/share-recorder.js')
+    if (this.#recorder || this.#publications.get('screen') !== share || !this.#host.hasV1()) return
     this.#recorder = new ShareRecorder(share.stream, (type, payload) => this.#host.post({ do: 'v1share', type, payload }, [payload.buffer]))
   }
 

@@ -4,7 +4,6 @@
 import { fromPlain, PulseError } from './errors.js'
 import { Participant } from './participant.js'
 import { Track } from './track.js'
-import { Shares } from './v1/shares.js'
 import { Visibility } from './visibility.js'
 import { FrameType } from './wire.js'
 
@@ -27,14 +26,16 @@ export class People {
   /** @type {Map<string, Participant>} */
   participants = new Map()
   #host
-  #shares
+  /** Loaded once a v1 member shows its screen. @type {import('./v1/shares.js').Shares | null} */
+  #shares = null
+  /** @type {Promise<typeof import('./v1/shares.js')> | null} */
+  #loading = null
   /** While there is somebody to see. @type {Visibility | null} */
   #visibility = null
 
   /** @param {RoomHost} host */
   constructor(host) {
     this.#host = host
-    this.#shares = new Shares(() => host.audio().node, (error) => host.emit('error', { error }))
   }
 
   get hasV1() {
@@ -43,11 +44,11 @@ export class People {
 
   /** Begins to play after the browser has blocked it. */
   play() {
-    this.#shares.play()
+    this.#shares?.play()
   }
 
   statistics() {
-    return this.#shares.statistics()
+    return this.#shares?.statistics() ?? {}
   }
 
   /** The whole room, after a join or a resume. @param {ParticipantInfo[]} infos */
@@ -72,6 +73,18 @@ export class People {
     for (const { id, reason } of left) this.#leave(id, reason)
   }
 
+  /** @param {{participant: string, source: Source}[]} paused what this side's connection does not carry, and the edge tries again by itself */
+  constrain(paused) {
+    for (const participant of this.participants.values()) {
+      for (const track of participant.tracks.values()) {
+        const state = paused.some((one) => one.participant === participant.id && one.source === track.source) ? 'paused' : 'active'
+        if (track.streamState === state) continue
+        track.streamState = state
+        this.#host.emit('trackStreamStateChanged', { participant, track })
+      }
+    }
+  }
+
   /** The call is over. */
   clear() {
     for (const id of [...this.participants.keys()]) this.#leave(id, 'left')
@@ -84,12 +97,8 @@ export class People {
     const participant = this.participants.get(message.participant)
     if (!participant) return
     if (message.on === 'trackConfig') this.#configure(participant, message.track)
-    else if (message.on === 'v1share') {
-      const { type, payload } = message
-      if (type !== FrameType.SCREEN_SHARE) this.#unpublish(participant, 'screen')
-      const track = this.#shares.received(participant.id, type, payload)
-      if (track) this.#publish(participant, track)
-    } else if ('source' in message) {
+    else if (message.on === 'v1share') void this.#shared(participant, message)
+    else if ('source' in message) {
       const track = participant.tracks.get(message.source)
       if (!track) return
       if (message.on === 'trackStop') this.#unpublish(participant, message.source)
@@ -181,9 +190,21 @@ export class People {
     if (track.kind === 'audio') this.#host.audio().remove(`${participant.id}/${source}`)
     track.detach()
     this.#visibility?.remove(`${participant.id}/${source}`)
-    if (source === 'screen') this.#shares.close(participant.id)
+    if (source === 'screen') this.#shares?.close(participant.id)
     this.#unsubscribed(participant, track)
     this.#host.emit('trackUnpublished', { participant, track })
+  }
+
+  /** In the order of arrival, though the first one waits for what plays them. @param {Participant} participant @param {Extract<FromWorker, {on: 'v1share'}>} message */
+  async #shared(participant, { type, payload }) {
+    this.#loading ??= import('./v1/shares.js')
+    const { Shares } = await this.#loading
+    if (this.participants.get(participant.id) !== participant) return
+    const host = this.#host
+    this.#shares ??= new Shares(() => host.audio().node, (error) => host.emit('error', { error }))
+    if (type !== FrameType.SCREEN_SHARE) this.#unpublish(participant, 'screen')
+    const track = this.#shares.received(participant.id, type, payload)
+    if (track) this.#publish(participant, track)
   }
 
   /** @param {Participant} participant @param {Track} track */

@@ -7,13 +7,13 @@ import { AudioReceiver } from '../recv/audio.js'
 import { PortOutput, SharedOutput } from '../recv/output.js'
 import { VideoReceiver } from '../recv/video.js'
 import { audioLevel } from '../send/level.js'
-import { V1AudioReceiver } from '../v1/audio.js'
 import { FrameType } from '../wire.js'
 
 /**
  * @typedef {import('./messages.js').Source} Source
  * @typedef {import('./messages.js').TrackInfo} TrackInfo
  * @typedef {import('./messages.js').ParticipantInfo} ParticipantInfo
+ * @typedef {import('../v1/audio.js').V1AudioReceiver} V1AudioReceiver
  * @typedef {{info: TrackInfo, receiver: AudioReceiver | VideoReceiver | V1AudioReceiver, heard?: boolean}} RemoteTrack
  */
 
@@ -30,6 +30,8 @@ export class Subscriber {
   /** @type {Map<string, import('../wire.js').Media[]>} media of tracks that are not announced yet */
   #early = new Map()
   #maxTemporal = 3
+  /** Plays v1's sound; loaded when there is some. @type {(typeof import('../v1/audio.js'))['V1AudioReceiver'] | null} */
+  #V1AudioReceiver = null
   counters = { earlyDropped: 0, unknownSender: 0 }
 
   /**
@@ -93,7 +95,7 @@ export class Subscriber {
     const known = participant.tracks.get(info.track)
     if (known && known.info.source === info.source) {
       known.info = info
-      if (!(known.receiver instanceof V1AudioReceiver)) known.receiver.configure(info)
+      if ('configure' in known.receiver) known.receiver.configure(info)
     } else {
       known?.receiver.close()
       participant.tracks.set(info.track, { info, receiver: this.#createReceiver(id, info) })
@@ -121,7 +123,7 @@ export class Subscriber {
       this.#holdEarly(media)
       return
     }
-    if (track.receiver instanceof V1AudioReceiver) return
+    if (!('configure' in track.receiver)) return
     if (track.info.source === 'microphone') this.#onLevel(media.id, media.level)
     track.receiver.push(media)
     if (track.heard || track.receiver.kind === 'video') return
@@ -136,6 +138,11 @@ export class Subscriber {
       this.counters.unknownSender++
       return
     }
+    const V1AudioReceiver = this.#V1AudioReceiver
+    if (!V1AudioReceiver) {
+      void import('../v1/audio.js').then((loaded) => (this.#V1AudioReceiver = loaded.V1AudioReceiver))
+      return
+    }
     let track = participant.tracks.get(V1_MICROPHONE)
     if (!track) {
       /** @type {TrackInfo} */
@@ -148,7 +155,7 @@ export class Subscriber {
       track = { info, receiver }
       participant.tracks.set(V1_MICROPHONE, track)
     }
-    if (track.receiver instanceof V1AudioReceiver) {
+    if (!('configure' in track.receiver)) {
       this.#onLevel(id, audioLevel(track.receiver.push(payload), defaults.voiceThresholdDbov))
     }
   }
