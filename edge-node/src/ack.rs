@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use pulse_proto::{
     control::{Ack, PublisherAck},
-    limits::ACK_INTERVAL,
+    limits::{ACK_BYTES, ACK_INTERVAL},
     media::{MediaHeader, newer},
 };
 
@@ -16,6 +16,7 @@ pub(crate) struct AckState {
     started: Instant,
     acks: Vec<Ack>,
     bytes: u64,
+    unacknowledged: u64,
     fastest: Option<Fastest>,
     /// Transit of the fastest frame since the last acknowledgement: a queue on the way delays that one
     /// too, a large frame that the publisher sends bit by bit does not.
@@ -50,6 +51,7 @@ impl AckState {
             started: now,
             acks: Vec::new(),
             bytes: 0,
+            unacknowledged: 0,
             fastest: None,
             least_us: None,
             due: None,
@@ -88,6 +90,11 @@ impl AckState {
                 });
             }
         }
+        self.unacknowledged += bytes as u64;
+        // A fast publisher waits for room, not for a timer.
+        if self.unacknowledged >= ACK_BYTES {
+            self.due = Some(now);
+        }
         self.due.get_or_insert(now + ACK_INTERVAL - ACK_MARGIN);
     }
 
@@ -102,6 +109,7 @@ impl AckState {
             return None;
         }
         self.due = None;
+        self.unacknowledged = 0;
         let delay_us = match (self.least_us.take(), &self.fastest) {
             (Some(least), Some(fastest)) => least - fastest.us.min(fastest.before_us),
             _ => 0,
@@ -139,6 +147,19 @@ mod tests {
         assert_eq!(acks.due(), None);
         acks.on_media(at(120), &frame(0), 100);
         assert_eq!(acks.take(at(300)).unwrap().acks[0].seq, 1);
+    }
+
+    #[test]
+    fn much_at_once_is_acknowledged_at_once() {
+        let start = tokio::time::Instant::now().into_std();
+        let mut acks = AckState::new(start);
+        for sequence in 0..32 {
+            acks.on_media(start, &test_header(sequence, 0, 0), 1_000);
+            assert_eq!(acks.take(start), None);
+        }
+        acks.on_media(start, &test_header(32, 0, 0), 1_000);
+        assert_eq!(acks.take(start).unwrap().acks[0].seq, 32);
+        assert_eq!(acks.due(), None);
     }
 
     #[test]
