@@ -2,7 +2,7 @@
 
 export const defaults = Object.freeze({
   agent: 'pulse-web/0.1.0',
-  features: Object.freeze(['v1-bridge', 'images', 'demand']),
+  features: Object.freeze(['v1-bridge', 'images', 'demand', 'constrained']),
 
   connection: Object.freeze({
     // The first retry is at once: most losses are a changed network path. Later ones give a restarting edge room to come up.
@@ -117,21 +117,31 @@ export const defaults = Object.freeze({
   forcedKeyframeIntervalMs: 500,
 
   uplink: Object.freeze({
-    // Two keyframes of a camera fit; below it the guard would fire on healthy links.
-    floorBytes: 65_536,
-    // What may be under way beyond one round trip: a keyframe's burst at the usual rates.
+    // Under way at most on a path that has shown no queue: two keyframes of a camera. On one that has: three chunks, beyond what it carries.
+    startBytes: 65_536, floorBytes: 3000,
+    // What may be under way beyond one round trip; audio waits behind it.
     slackMs: 150,
-    // Media this late is queued on the way, whatever the byte count says; audio is behind it.
-    delayLimitMs: 250,
-    // Acks older than this say nothing about the path now.
-    ackFreshMs: 1000,
+    // When even the fastest of the last frames was this late, the path queues, and is taken for narrow for a while after.
+    delayLimitMs: 100, narrowMs: 60_000,
+    // A path without a queue, but for the wobble of busy machines.
+    clearMs: 50,
+    // Acknowledgements come each 100 ms; so long after one was due the path stands still.
+    silentMs: 400,
+    // Shorter than this a rate is that of a burst; a lower one is believed by this at a time. The round trip is believed to have grown by 2 % a second.
+    rateWindowMs: 400, believeLower: 0.7, forgetRtt: 1.002,
   }),
+  // Frames are left out before they wait longer than queueMs; what a path that stands still has kept for maxWaitMs is of no use.
+  pacer: Object.freeze({ queueMs: 100, maxWaitMs: 1000 }),
 
   rate: Object.freeze({
-    // Down quickly, since audio waits behind the excess; up slowly, since the next probe may bring it back.
-    downFactor: 0.7, downAfterMs: 1000, upFactor: 1.15, upAfterMs: 5000,
+    // What pictures may use at first together, in bits a second; on a path that carries more it doubles in 2 s.
+    start: 600_000,
+    // Down to what was carried, less what sound takes and a queue needs to empty; by this at least and not further than that at once.
+    carriedShare: 0.75, downFactor: 0.85, downLeast: 0.5, downAfterMs: 500,
+    // Up in these steps to near where trouble began, or on a path where none did; from there by probes, rarer each time that one fails.
+    upFactor: 1.3, upAfterMs: 700, nearCeiling: 0.9, probeFactor: 1.1, probeAfterMs: 2500, maxProbeAfterMs: 5000,
     // Below this a picture is worth less than the bits; frames are skipped instead.
-    minShare: 0.15,
+    minShare: 0.08,
     // A share too small for the usual picture: the frames that nothing needs go unsent, then every second one, then size.
     rungs: Object.freeze([
       { below: 0.5, step: 'layers', thin: true }, { below: 0.3, step: 'framerate', divisor: 2 }, { below: 0.2, step: 'size', small: true },

@@ -1,4 +1,4 @@
-// The small pure parts of sending and receiving: references, uplink guard, levels, speakers, rings, samples, v1 sound.
+// The small pure parts of sending and receiving: references, levels, speakers, rings, samples, v1 sound.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -6,9 +6,7 @@ import { defaults } from '../sdk/defaults.js'
 import { Ring, ringBytes } from '../sdk/recv/ring.js'
 import { conceal, opusDurationMs } from '../sdk/recv/samples.js'
 import { audioLevel } from '../sdk/send/level.js'
-import { VideoRate } from '../sdk/send/rate.js'
 import { References } from '../sdk/send/references.js'
-import { Uplink } from '../sdk/send/uplink.js'
 import { fitSize } from '../sdk/send/video.js'
 import { Speakers } from '../sdk/speakers.js'
 import { pcmToFloat, PcmBlocks, Resampler } from '../sdk/v1/pcm.js'
@@ -27,41 +25,6 @@ test('without layers every frame needs the one before', () => {
   const references = new References()
   assert.equal(references.next(true).ref, 0)
   assert.deepEqual(references.next(false), { keyframe: false, ref: 1, discardable: false, temporal: 0 })
-})
-
-test('the uplink guard fills up and empties with acknowledgements', () => {
-  const uplink = new Uplink()
-  for (let sequence = 0; sequence < 100; sequence++) uplink.sent(1, 0, sequence, 1000)
-  assert.equal(uplink.hasRoom(0, 10), false)
-  uplink.acknowledged(100, { acks: [{ track: 1, layer: 0, seq: 60 }], bytes: 61_000, delayMs: 0 })
-  assert.equal(uplink.unackedBytes, 39_000)
-  assert.equal(uplink.hasRoom(100, 10), true)
-  uplink.acknowledged(200, { acks: [{ track: 1, layer: 0, seq: 60 }], bytes: 61_000, delayMs: 900 })
-  assert.equal(uplink.hasRoom(200, 10), false, 'media that arrives late is queued on the way')
-  uplink.reset()
-  assert.equal(uplink.hasRoom(300, 10), true)
-})
-
-test('a fast path may carry more than the floor', () => {
-  const uplink = new Uplink()
-  uplink.acknowledged(100, { acks: [], bytes: 0, delayMs: 0 })
-  uplink.acknowledged(200, { acks: [], bytes: 100_000, delayMs: 0 })
-  uplink.sent(1, 0, 0, 150_000)
-  assert.equal(uplink.hasRoom(200, 10), true)
-  uplink.sent(1, 0, 1, 20_000)
-  assert.equal(uplink.hasRoom(200, 10), false)
-})
-
-test('video gives way quickly and comes back slowly', () => {
-  const rate = new VideoRate()
-  assert.equal(rate.update(0, false), false)
-  assert.equal(rate.update(0, true), true)
-  assert.equal(rate.update(500, true), false, 'one step a second')
-  for (let now = 1000; now < 20_000; now += 1000) rate.update(now, true)
-  assert.equal(rate.share, defaults.rate.minShare)
-  assert.equal(rate.update(20_000, false), false)
-  for (let now = 21_000; now < 200_000; now += 1000) rate.update(now, false)
-  assert.equal(rate.share, 1)
 })
 
 test('levels follow RFC 6464', () => {

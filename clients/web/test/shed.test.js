@@ -83,16 +83,17 @@ test('few bits are another reason, with steps of their own; a busy page comes fi
   const steps = () => combine([], rate.taken).limitation
   assert.deepEqual(steps(), { reason: 'none', steps: [] })
   const seen = []
-  for (let i = 0; i < 8; i++, now += 1000) {
-    rate.update(now, true)
+  const trouble = { trouble: true, clear: false, carried: 1 }
+  for (let i = 0; i < 20; i++, now += 1000) {
+    rate.update(now, trouble)
     const text = steps().steps.join()
     if (seen.at(-1) !== text) seen.push(text)
   }
-  assert.deepEqual(seen, ['', 'layers', 'layers,framerate', 'layers,framerate,size'])
+  assert.deepEqual(seen, ['bitrate', 'bitrate,layers', 'bitrate,layers,framerate', 'bitrate,layers,framerate,size'])
   assert.equal(steps().reason, 'bandwidth')
   assert.equal(combine([], rate.taken).limits.maxTemporal, 3, 'what this page receives is left alone')
   assert.equal(combine(shed.rungs.slice(0, 1), rate.taken).limitation.reason, 'cpu')
-  for (let i = 0; i < 200; i++, now += 1000) rate.update(now, false)
+  for (let i = 0; i < 200; i++, now += 1000) rate.update(now, { trouble: false, clear: true, carried: 1 })
   assert.deepEqual(steps(), { reason: 'none', steps: [] })
 })
 

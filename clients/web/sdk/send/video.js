@@ -261,7 +261,7 @@ export class VideoSender {
       return false
     }
     const { maxSide, smallSide } = this.#settings
-    const size = fitSize(frame.displayWidth, frame.displayHeight, this.#limits.small ? smallSide : maxSide)
+    const size = fitSize(frame.displayWidth, frame.displayHeight, this.#limits.small ? Math.max(smallSide, Math.min(maxSide, frame.displayWidth) / 2) : maxSide)
     const colors = plainColors(frame.colorSpace)
     const codec = this.#choice.choose(now)
     if (
@@ -364,7 +364,7 @@ export class VideoSender {
   /** A larger picture than usual gets the bits in proportion, a smaller one no fewer than half. */
   #fullBitrate() {
     const share = (this.#fullSize.width * this.#fullSize.height) / (this.#settings.width * this.#settings.height)
-    return Math.round(this.#settings.bitrate * Math.min(2, Math.max(0.5, share)))
+    return Math.round(this.#settings.bitrate * Math.min(3, Math.max(0.5, share)))
   }
 
   /** @returns {VideoEncoderConfig} */

@@ -4,12 +4,13 @@
 import { defaults } from '../defaults.js'
 import { AudioSender } from '../send/audio.js'
 import { CodecChoice, preferredCodecs } from '../send/codecs.js'
+import { Pacer } from '../send/pacer.js'
 import { VideoRate } from '../send/rate.js'
 import { isEncoderSlow } from '../send/shed.js'
 import { Uplink } from '../send/uplink.js'
 import { VideoSender } from '../send/video.js'
 import { PcmBlocks, Resampler } from '../v1/pcm.js'
-import { FrameType, LEVEL_NONE } from '../wire.js'
+import { chunkFrame, FrameType, LEVEL_NONE } from '../wire.js'
 
 /**
  * @typedef {import('./messages.js').Source} Source
@@ -47,6 +48,9 @@ export class Publisher {
   #versions = [0, 0, 0, 0]
   #uplink = new Uplink()
   #rate = new VideoRate()
+  #pacer = new Pacer()
+  /** Whether pictures have begun on this connection. */
+  #begun = false
   #limits = { divisor: 1, small: false, thin: false }
   /** @type {string[]} */
   #videoCodecs = []
@@ -145,7 +149,10 @@ export class Publisher {
 
   /** The connection is new, resumed or not: everything is said again, and pictures begin with a keyframe. */
   restart() {
-    this.#uplink.reset()
+    // A new connection starts without a debt, and what its path carries is not known.
+    this.#uplink = new Uplink()
+    this.#pacer.clear()
+    this.#begun = false
     // An edge that does not say what the others decode leaves what everybody does.
     if (!this.#socket.edgeFeatures.has('demand')) for (const choice of this.#choices.values()) choice.setDecodable([])
     for (const { source, sender } of this.#tracks.values()) {
@@ -208,12 +215,15 @@ export class Publisher {
   /** @param {any} ack */
   acknowledged(ack) {
     const now = performance.now()
-    this.#uplink.acknowledged(now, ack)
+    const uplink = this.#uplink
+    uplink.acknowledged(now, ack, this.#socket.rttMs)
+    this.#drain(now)
     // What leaves late arrives late: no word against the path.
-    const changed = this.#rate.update(now, !this.#lagging && (this.#skipped || this.#uplink.isLate(now)))
+    const trouble = !this.#lagging && (uplink.isLate(now) || (this.#skipped && !uplink.isClear))
+    const clear = uplink.isClear && !this.#skipped
     this.#skipped = false
-    if (!changed) return
-    for (const { sender } of this.#tracks.values()) if (sender instanceof VideoSender) sender.setRateShare(this.#rate.share)
+    const changed = this.#rate.update(now, { trouble, clear, carried: (uplink.bitsPerSecond * defaults.rate.carriedShare) / this.#videoBits })
+    if (changed) this.#setShare()
   }
 
   /** @param {boolean} present whether anybody in the room needs v1's sound */
@@ -229,7 +239,7 @@ export class Publisher {
   statistics() {
     return {
       ...this.counters, unackedBytes: this.#uplink.unackedBytes, uplinkDelayMs: this.#uplink.delayMs, ackedBitsPerSecond: this.#uplink.bitsPerSecond,
-      videoRateShare: this.#rate.share,
+      videoRateShare: this.#rate.share, queuedBytes: this.#pacer.bytes, ...this.#pacer.counters, ...this.#rate.counters,
       tracks: [...this.#tracks.values()].map(({ source, sender, muted }) => ({
         source, muted, ...sender.counters, ...(sender instanceof VideoSender && this.#choices.get(source)?.counters), config: sender.config,
       })),
@@ -264,11 +274,16 @@ export class Publisher {
     const sender = new VideoSender(defaults[kind], this.#versions[number], choice, {
       mayEncode: () => {
         if (!this.#socket.connected) return 'offline'
-        if (this.#uplink.hasRoom(performance.now(), this.#socket.rttMs)) return 'send'
+        if (this.#uplink.durationMs(this.#pacer.bytes) <= defaults.pacer.queueMs) return 'send'
         this.#skipped = true
         return 'uplink'
       },
-      onConfig: () => this.#announce(source),
+      onConfig: () => {
+        if (!this.#begun) this.#rate.begin(performance.now(), defaults.rate.start / this.#videoBits)
+        this.#begun = true
+        this.#setShare()
+        this.#announce(source)
+      },
       onFrame: (frame) => this.#send(number, { ...frame, config: frame.version, level: LEVEL_NONE }),
       onError: this.#onError,
     })
@@ -301,9 +316,41 @@ export class Publisher {
     if (!this.#socket.connected) return
     const sequence = this.#sequences[track]
     this.#sequences[track] = (sequence + 1) >>> 0
-    const bytes = this.#socket.sendMedia({ ...frame, track, spatial: 0, sequence, captured: BigInt(capturedUs) })
-    this.counters.mediaBytes += bytes
-    this.#uplink.sent(track, 0, sequence, bytes)
+    const at = performance.now()
+    for (const [index, bytes] of chunkFrame({ ...frame, id: this.#socket.id, track, spatial: 0, sequence, captured: BigInt(capturedUs) }).entries()) {
+      const chunk = { track, sequence, first: index === 0, bytes, at }
+      if (this.#video(track)) this.#pacer.push(chunk)
+      else this.#sendChunk(chunk)
+    }
+    this.#drain(at)
+  }
+
+  /** Sends what there is room for; each acknowledgement makes some. @param {number} now */
+  #drain(now) {
+    for (const number of this.#pacer.takeStale(now)) this.#video(number)?.restart()
+    for (;;) {
+      const chunk = this.#pacer.take(this.#pacer.bytes && this.#uplink.roomBytes(now))
+      if (!chunk) return
+      this.#sendChunk(chunk)
+    }
+  }
+
+  /** @param {import('../send/pacer.js').WaitingChunk} chunk */
+  #sendChunk({ track, sequence, first, bytes }) {
+    this.#socket.send(bytes)
+    this.counters.mediaBytes += bytes.length
+    this.#uplink.sent(track, sequence, bytes.length, first)
+  }
+
+  #setShare() {
+    for (const { sender } of this.#tracks.values()) if (sender instanceof VideoSender) sender.setRateShare(this.#rate.share)
+  }
+
+  /** The usual bitrate of all pictures together. */
+  get #videoBits() {
+    let bits = 1
+    for (const { sender } of this.#tracks.values()) if (sender instanceof VideoSender) bits += sender.config?.bitrate ?? 0
+    return bits
   }
 
   /** @param {Float32Array} samples */

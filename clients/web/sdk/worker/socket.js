@@ -3,7 +3,7 @@
 
 import { initialConnection, nextTimeout, reduce, sleptMs } from '../connection.js'
 import { defaults } from '../defaults.js'
-import { chunkFrame, encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseMedia, WireError, ZERO_ID } from '../wire.js'
+import { encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseMedia, WireError, ZERO_ID } from '../wire.js'
 
 /**
  * @typedef {import('../connection.js').ConnectionEvent} ConnectionEvent
@@ -63,26 +63,16 @@ export class Socket {
 
   /** @param {number} type @param {object} message */
   sendControl(type, message) {
-    this.#send(encodeControl(type === FrameType.JOIN ? ZERO_ID : this.id, type, message))
+    this.send(encodeControl(type === FrameType.JOIN ? ZERO_ID : this.id, type, message))
   }
 
   /** @param {number} type @param {Uint8Array} [payload] */
   sendFrame(type, payload) {
-    this.#send(encodeFrame(this.id, type, payload))
+    this.send(encodeFrame(this.id, type, payload))
   }
 
-  /** @param {Omit<import('../wire.js').CodecFrame, 'id'>} frame @returns {number} bytes sent */
-  sendMedia(frame) {
-    let bytes = 0
-    for (const message of chunkFrame({ ...frame, id: this.id })) {
-      this.#send(message)
-      bytes += message.length
-    }
-    return bytes
-  }
-
-  /** @param {Uint8Array<ArrayBuffer>} bytes */
-  #send(bytes) {
+  /** @param {Uint8Array<ArrayBuffer>} bytes a whole frame */
+  send(bytes) {
     if (this.#webSocket?.readyState !== WebSocket.OPEN) {
       this.counters.unsent++
       return
