@@ -53,11 +53,22 @@ export const openMicrophone = (deviceId) => open({
   audio: { ...exactly(deviceId), echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: { ideal: 1 } },
 })
 
+/** @type {{width: number, height: number, framerate: number}} */
+let cameraSize = defaults.camera
+
+/**
+ * What cameras are asked for from now on, in all calls of this page; they give what comes nearest. Bits follow the size.
+ * @param {{width: number, height: number, framerate: number}} size in pixels and frames a second
+ */
+export function setCameraSize(size) {
+  cameraSize = size
+}
+
 /** @param {string} [deviceId] */
 export const openCamera = (deviceId) => open({
   video: {
     ...exactly(deviceId),
-    width: { ideal: defaults.camera.width }, height: { ideal: defaults.camera.height }, frameRate: { ideal: defaults.camera.framerate },
+    width: { ideal: cameraSize.width }, height: { ideal: cameraSize.height }, frameRate: { ideal: cameraSize.framerate },
   },
 })
 

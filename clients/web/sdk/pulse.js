@@ -11,7 +11,7 @@ import { People } from './people.js'
 import { AudioOutput } from './recv/playout.js'
 import { canChooseSpeaker, decodeFeatures } from './support.js'
 
-export { createLocalPreview, listDevices, LocalPreview } from './devices.js'
+export { createLocalPreview, listDevices, LocalPreview, setCameraSize } from './devices.js'
 export { PulseError } from './errors.js'
 export { LocalParticipant } from './local-participant.js'
 export { Participant } from './participant.js'
@@ -53,7 +53,7 @@ export function prepare() {
  * Events (CustomEvent; `detail`): connectionStateChanged {state, error?}, participantJoined {participant}, participantUpdated
  * {participant, changed}, participantLeft {participant, reason}, trackPublished, trackUnpublished, trackSubscribed, trackUnsubscribed,
  * trackMuted, trackUnmuted {participant, track}, trackSubscriptionFailed {participant, track, error}, trackInterrupted {participant, track,
- * reason}, localTrackPublished {track}, localTrackUnpublished {track, reason}, connectionQualityChanged {participant, quality, mos?},
+ * reason}, trackStreamStateChanged {participant, track}, localTrackPublished {track}, localTrackUnpublished {track, reason}, connectionQualityChanged {participant, quality, mos?},
  * qualityLimitationChanged {reason, steps}, activeSpeakersChanged {participants}, devicesChanged {devices}, deviceChanged,
  * deviceRecovered {source, deviceId, label}, deviceFailed {source, error}, microphoneSilent {silent}, chatMessage {message},
  * audioPlaybackChanged {canPlay}, error {error}.
@@ -332,7 +332,7 @@ export class Room extends EventTarget {
       case 'roster':
         this.#people.change(message)
         for (const info of message.updated) if (info.id === this.localParticipant.id) this.#updateLocal(info)
-        this.localParticipant.updateV1Share()
+        void this.localParticipant.updateV1Share()
         return
       case 'trackConfig':
       case 'trackStop':
@@ -342,6 +342,8 @@ export class Room extends EventTarget {
       case 'v1share':
         this.#people.received(message)
         return
+      case 'constrained':
+        return this.#people.constrain(message.tracks)
       case 'interrupted':
         for (const cause of /** @type {const} */ (['bandwidth', 'overload'])) this.localParticipant.interrupt(message.source, cause, message.reason === cause)
         return
@@ -376,7 +378,7 @@ export class Room extends EventTarget {
     const connecting = this.#connecting
     if (state !== 'connected') this.#chat.fail(new PulseError('message_not_sent'))
     if (state === 'failed' || state === 'disconnected') this.#release()
-    if (state === 'connected') this.localParticipant.updateV1Share(true)
+    if (state === 'connected') void this.localParticipant.updateV1Share(true)
     if (state === 'reconnecting') this.#onQuality('lost')
     this.#emit('connectionStateChanged', error ? { state, error } : { state })
     if (!connecting || (state !== 'connected' && state !== 'failed' && state !== 'disconnected')) return

@@ -6,11 +6,12 @@ import { defaults } from './defaults.js'
 
 /**
  * @typedef {import('./worker/messages.js').ConnectionQuality} ConnectionQuality
- * @typedef {{rttMs: number, playoutMs: number, uplinkMs: number, lostShare: number}} Sample playout: of sound that is heard; uplink: what waits
- *   on its way out; lost: the share of sound, 0 to 1, that had to be made up
+ * @typedef {{rttMs: number, playoutMs: number, uplinkMs: number, lostShare: number, constrained?: boolean}} Sample playout: of sound that is
+ *   heard; uplink: what waits on its way out; lost: the share of sound, 0 to 1, that had to be made up; constrained: pictures are left out
  */
 
 const limits = defaults.quality
+const POOR = /** @type {const} */ ('poor')
 
 /** @param {Sample} sample @returns {number} 1 (bad) to 4.4 */
 export function mosOf({ rttMs, playoutMs, uplinkMs, lostShare }) {
@@ -46,7 +47,7 @@ export class Quality {
     this.mos = this.word === null ? mos : this.mos + (mos - this.mos) * limits.smoothing
     if (now - this.#changedAt < limits.intervalMs) return false
     // Worse at once, better only with something to spare, so that the word does not flicker.
-    const [plain, sure] = [wordOf(this.mos), wordOf(this.mos, limits.margin)]
+    const [plain, sure] = sample.constrained ? [POOR, POOR] : [wordOf(this.mos), wordOf(this.mos, limits.margin)]
     const word = this.word === null || rank(plain) < rank(this.word) ? plain : rank(sure) > rank(this.word) ? sure : this.word
     if (word === this.word) return false
     this.word = word

@@ -17,6 +17,8 @@ export class Track extends EventTarget {
   interrupted = null
   /** Why it cannot be heard or seen here. @type {import('./errors.js').PulseError | null} */
   error = null
+  /** 'paused' while the edge leaves it out because this side's connection does not carry it. @type {'active' | 'paused'} */
+  streamState = 'active'
   codec = ''
   /** Whether its first sound or picture was there. */
   subscribed = false

@@ -30,6 +30,8 @@ const quality = new Quality()
 /** Sound that was due and that had to be made up, so far. */
 let heard = { ms: 0, madeUpMs: 0 }
 let handRaised = false
+/** Whether the edge leaves pictures out because this side's connection does not carry them. */
+let isConstrained = false
 
 const socket = new Socket({
   onState(state, said) {
@@ -107,6 +109,7 @@ function onControl(type, id, message) {
     case FrameType.WELCOME:
       speakers.clear()
       quality.reset()
+      isConstrained = false
       // Who resumes has kept it.
       if (handRaised && !message.resumed) sendUpdate({ hand: true })
       subscriber.reset(message.roster.participants)
@@ -144,6 +147,13 @@ function onControl(type, id, message) {
     case FrameType.DEMAND:
       publisher.demanded(message)
       return
+    case FrameType.CONSTRAINED: {
+      const paused = message.tracks.filter((/** @type {any} */ track) => track.paused)
+      isConstrained = paused.length > 0
+      post({ on: 'constrained', tracks: subscriber.videoTracks.filter((one) => paused.some((/** @type {any} */ each) =>
+        each.participant === one.participant && each.track === one.track)) })
+      return
+    }
     case FrameType.PUBLISHER_ACK:
       publisher.acknowledged(message)
       return
@@ -247,7 +257,7 @@ function judge(sent, received) {
   // Not before the first answer: a way of no length is no way.
   if (!socket.connected || socket.rttMs === 0) return
   const playoutMs = Math.max(0, ...sound.map(({ delayMs }) => delayMs))
-  const sample = { rttMs: socket.rttMs, playoutMs, uplinkMs: sent.uplinkDelayMs || 0, lostShare: ms > 0 ? madeUpMs / ms : 0 }
+  const sample = { rttMs: socket.rttMs, playoutMs, uplinkMs: sent.uplinkDelayMs || 0, lostShare: ms > 0 ? madeUpMs / ms : 0, constrained: isConstrained }
   if (!quality.update(now, sample) || !quality.word) return
   sendUpdate({ quality: quality.word })
   post({ on: 'quality', quality: quality.word, mos: Math.round(quality.mos * 100) / 100 })

@@ -31,7 +31,7 @@ const PANELS = { chat: 'Chat', participants: 'Participants', statistics: 'Statis
 const SHEET_QUERY = '(max-width: 759px)'
 const CHANGES = [
   'participantUpdated', 'trackPublished', 'trackUnpublished', 'trackMuted', 'trackUnmuted', 'trackSubscribed', 'trackUnsubscribed',
-  'trackSubscriptionFailed', 'trackInterrupted', 'localTrackPublished', 'connectionQualityChanged',
+  'trackSubscriptionFailed', 'trackInterrupted', 'trackStreamStateChanged', 'localTrackPublished', 'connectionQualityChanged',
 ]
 
 /**

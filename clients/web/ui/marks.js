@@ -19,11 +19,12 @@ const QUALITIES = { excellent: 'Excellent connection', good: 'Good connection', 
 
 /**
  * Why a track shows or sounds like nothing; empty: nothing is the matter.
- * @param {Pick<Track, 'source' | 'interrupted' | 'error'>} track
+ * @param {Pick<Track, 'source' | 'interrupted' | 'error' | 'streamState'>} track
  */
-export function troubleOf({ source, interrupted, error }) {
+export function troubleOf({ source, interrupted, error, streamState }) {
   if (error) return error.message
   if (interrupted) return `${SOURCES[source]} ${REASONS[interrupted] ?? 'paused'}`
+  if (streamState === 'paused') return `${SOURCES[source]} paused: your connection is slow`
   return ''
 }
 

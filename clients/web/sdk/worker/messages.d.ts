@@ -48,6 +48,7 @@ export type FromWorker =
   | { on: 'subscriptionFailed'; participant: string; source: Source; error: PlainError }
   /** The worker's own reason why a local track sends nothing. */
   | { on: 'interrupted'; source: Source; reason: 'bandwidth' | 'overload' | null }
+  | { on: 'constrained'; tracks: { participant: string; source: Source }[] }
   | { on: 'limitation'; reason: Limitation['reason']; steps: string[] }
   /** How good this participant's own connection is. */
   | { on: 'quality'; quality: ConnectionQuality; mos: number }
