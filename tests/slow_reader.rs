@@ -38,7 +38,8 @@ async fn a_stalled_reader_holds_little_and_comes_back_live() {
     // 50 packets of voice and 30 frames of a 2-Mbit/s picture a second, a keyframe each 4 s.
     let started = Instant::now();
     let mut tick = interval(Duration::from_millis(20));
-    let (mut sequence, mut pictures, mut spoken, mut held_max) = (0, 0, 0, 0.0_f64);
+    let (mut sequence, mut pictures, mut spoken) = (0, 0, 0);
+    let (mut held_max, mut held_before) = (0.0_f64, 0.0_f64);
     while started.elapsed() < STALL {
         tokio::select! {
             _ = tick.tick() => {}
@@ -59,7 +60,11 @@ async fn a_stalled_reader_holds_little_and_comes_back_live() {
             pictures += 1;
         }
         if spoken % 50 == 0 {
-            held_max = held_max.max(world.metric("pulse_held_bytes").await);
+            // Of all receivers together: what a busy machine's pause piles up for the others is gone
+            // by the next look, what waits for the slow one is not.
+            let held = world.metric("pulse_held_bytes").await;
+            held_max = held_max.max(held.min(held_before));
+            held_before = held;
         }
     }
     assert!(held_max > 0.0, "something was held");

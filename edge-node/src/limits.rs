@@ -50,8 +50,9 @@ pub(crate) const STARVED_RETRY: Duration = Duration::from_secs(1);
 pub(crate) const STARVED_RETRY_MAX: Duration = Duration::from_secs(16);
 /// A receiver that was fed for so long is helped at once again.
 pub(crate) const STARVED_MEMORY: Duration = Duration::from_secs(20);
-/// A track that is tried again waits so long for its publisher's own keyframe: a camera sends one each 4 s.
-pub(crate) const RETRY_PATIENCE: Duration = Duration::from_secs(5);
+/// A track that is tried again begins with its cached keyframe; what carries that within this is worth a new
+/// one. At 256 kbit/s one of 20 KB takes longer.
+pub(crate) const RETRY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often it is decided what a receiver's link carries.
 pub(crate) const CARRY_REVIEW: Duration = Duration::from_secs(1);
