@@ -61,6 +61,9 @@ pub(crate) const CARRY_REVIEW: Duration = Duration::from_secs(1);
 /// incident.
 pub(crate) const CARRY_SHORT: u32 = 2;
 
+/// Looks without an offer after which a track is forgotten: a static screen offers a frame each second.
+pub(crate) const CARRY_IDLE: u32 = 10;
+
 /// A receiver that acknowledges less than this between two looks has stopped rather than being slow: 8 kbit/s,
 /// less than one voice.
 pub(crate) const CARRY_STALL: u64 = 1_000;

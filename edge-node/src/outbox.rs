@@ -66,6 +66,9 @@ impl Inner {
     /// Looks at what the link carries, and tells its receiver what has changed. Whether there is
     /// something new to send.
     fn review(&mut self, now: Instant) -> bool {
+        if !self.lanes.review_due(now) {
+            return false;
+        }
         let decision = self.lanes.review(now);
         match decision {
             Some(Decision::Pause(_)) => metrics::constrained("pause"),

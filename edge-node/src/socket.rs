@@ -175,3 +175,20 @@ impl AsyncWrite for Socket {
         Poll::Ready(SockRef::from(&self.0.stream).shutdown(Shutdown::Write))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_congestion_control_is_an_error_that_lists_the_known() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        choose_congestion(&listener, None).unwrap();
+        choose_congestion(&listener, Some("reno")).unwrap();
+        let chosen = SockRef::from(&listener).tcp_congestion().unwrap();
+        assert!(chosen.starts_with(b"reno"));
+        let error = choose_congestion(&listener, Some("warp")).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("'warp'") && text.contains("reno, "), "{text}");
+    }
+}

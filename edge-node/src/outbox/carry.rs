@@ -16,7 +16,8 @@ use pulse_proto::{
 };
 
 use crate::limits::{
-    CARRY_RETRY_MAX, CARRY_RETRY_MIN, CARRY_REVIEW, CARRY_SHORT, CARRY_STALL, CARRY_TRIAL,
+    CARRY_IDLE, CARRY_RETRY_MAX, CARRY_RETRY_MIN, CARRY_REVIEW, CARRY_SHORT, CARRY_STALL,
+    CARRY_TRIAL,
 };
 
 const EVERY_LAYER: u8 = MAX_TEMPORAL_LAYERS - 1;
@@ -67,6 +68,8 @@ struct Track {
     short: bool,
     /// One bit a look: it was.
     shorts: u8,
+    /// Looks since something was offered.
+    idle: u32,
     /// The next pause lasts this long.
     retry: std::time::Duration,
 }
@@ -82,6 +85,7 @@ impl Track {
             highest_before: 0,
             short: false,
             shorts: 0,
+            idle: 0,
             retry: CARRY_RETRY_MIN,
         }
     }
@@ -103,6 +107,8 @@ impl Track {
 #[derive(Debug)]
 pub(crate) struct Carry {
     tracks: BTreeMap<TrackRef, Track>,
+    /// How many of them are paused: asked for with every frame.
+    paused: usize,
     cap: u8,
     /// When the cap may rise, and how long the next wait is.
     raise_at: Option<Instant>,
@@ -121,6 +127,7 @@ impl Default for Carry {
     fn default() -> Self {
         Self {
             tracks: BTreeMap::new(),
+            paused: 0,
             cap: EVERY_LAYER,
             raise_at: None,
             raise: CARRY_RETRY_MIN,
@@ -180,6 +187,7 @@ impl Carry {
         self.tracks.retain(|key, _| {
             key.participant != publisher || track.is_some_and(|number| number != key.track)
         });
+        self.count_paused();
     }
 
     /// Whether nothing of it is sent.
@@ -188,8 +196,17 @@ impl Carry {
     }
 
     /// How many tracks are paused.
-    pub(super) fn paused(&self) -> usize {
-        self.tracks.values().filter(|track| track.paused()).count()
+    pub(super) const fn paused(&self) -> usize {
+        self.paused
+    }
+
+    fn count_paused(&mut self) {
+        self.paused = self.tracks.values().filter(|track| track.paused()).count();
+    }
+
+    /// Whether a look is due.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.review_at.is_some_and(|at| now >= at)
     }
 
     /// What the receiver is told: its tracks that are paused or have lost layers.
@@ -211,9 +228,15 @@ impl Carry {
 
     /// Looks, once a second; decides at most one step.
     pub(super) fn review(&mut self, now: Instant) -> Option<Decision> {
-        if self.review_at.is_none_or(|at| now < at) {
+        if !self.is_due(now) {
             return None;
         }
+        let decision = self.look(now);
+        self.count_paused();
+        decision
+    }
+
+    fn look(&mut self, now: Instant) -> Option<Decision> {
         let offered = self.tracks.values().any(|track| track.offered > 0);
         // Without an offer nothing is due; the next one sets the time again.
         self.review_at = offered.then_some(now + CARRY_REVIEW);
@@ -223,11 +246,14 @@ impl Carry {
         let mut short = false;
         for track in self.tracks.values_mut() {
             short |= track.short;
+            track.idle = if track.offered > 0 { 0 } else { track.idle + 1 };
             track.shorts = (track.shorts << 1 | u8::from(track.short)) & MEMORY;
             track.short = false;
             (track.offered_before, track.offered) = (track.offered, 0);
             (track.highest_before, track.highest) = (track.highest, 0);
         }
+        // It has ended, or its receiver does not want it any more.
+        self.tracks.retain(|_, track| track.idle < CARRY_IDLE);
         let stopped = std::mem::replace(&mut self.stopped, stops && (short || thinned));
         if self.stopped || stopped {
             for track in self.tracks.values_mut() {

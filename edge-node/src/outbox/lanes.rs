@@ -360,13 +360,18 @@ impl Lanes {
         self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
     }
 
+    /// Whether that is due.
+    pub(crate) fn review_due(&self, now: Instant) -> bool {
+        self.carry.is_due(now)
+    }
+
     /// So much has been acknowledged by now.
     pub(crate) const fn on_acked(&mut self, acked: u64) {
         self.carry.on_acked(acked);
     }
 
     /// How many tracks are paused because the link does not carry them.
-    pub(crate) fn paused(&self) -> usize {
+    pub(crate) const fn paused(&self) -> usize {
         self.carry.paused()
     }
 

@@ -160,6 +160,17 @@ fn the_screen_comes_back_first_and_layers_last() {
 }
 
 #[test]
+fn what_is_not_offered_any_more_is_forgotten() {
+    let (camera, other) = (of(1, CAMERA), of(2, CAMERA));
+    let mut rig = Rig::new(vec![(camera, 100_000, false), (other, 10, false)]);
+    rig.seconds(3, 30_000);
+    assert_eq!(rig.carry.paused(), 1);
+    rig.tracks.remove(0);
+    rig.seconds(CARRY_IDLE as usize + 1, 0);
+    assert_eq!(rig.carry.constrained(), Constrained::default());
+}
+
+#[test]
 fn who_leaves_is_forgotten() {
     let camera = of(1, CAMERA);
     let mut rig = Rig::new(vec![(camera, 100_000, false)]);
