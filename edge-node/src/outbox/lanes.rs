@@ -309,7 +309,9 @@ impl Lanes {
         };
         for (key, layer) in self.layers.iter_mut().filter(starved) {
             let since = layer.asked_at.map(|at| now.saturating_duration_since(at));
-            if since.is_some_and(|since| since < layer.ask_after) {
+            // A still that is on its way comes first.
+            let waits = || self.video.iter().any(|item| item.key == *key);
+            if since.is_some_and(|since| since < layer.ask_after) || waits() {
                 continue;
             }
             let fresh = since.is_none_or(|since| since >= STARVED_MEMORY);
