@@ -23,11 +23,16 @@ const FLAGS = [
   '--use-fake-ui-for-media-stream',
 ]
 
-/** @param {{flags?: string[]}} [options] */
-export async function launchBrowser({ flags = [] } = {}) {
+/** @returns {string} */
+export function chromiumPath() {
   if (!executablePath) throw new Error('No Chromium found: install the package "chromium", or name one in the variable CHROMIUM.')
+  return executablePath
+}
+
+/** @param {{flags?: string[], program?: string}} [options] program: that runs Chromium, if not Chromium itself */
+export async function launchBrowser({ flags = [], program = chromiumPath() } = {}) {
   mkdirSync(outputFolder, { recursive: true })
-  return chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...flags] })
+  return chromium.launch({ executablePath: program, headless: true, args: [...FLAGS, ...flags] })
 }
 
 /**

@@ -12,12 +12,13 @@ const START_LIMIT_MS = 10_000
 const STOP_LIMIT_MS = 10_000
 
 /**
- * @param {{port?: number}} [options] port 0 is any free one
+ * @param {{port?: number, on?: string[], flags?: string[]}} [options] port 0 is any free one; on: what starts a program on a host of a lab
  * @returns {Promise<Edge>} once it has printed where it listens
  */
-export async function startEdge({ port = 0 } = {}) {
+export async function startEdge({ port = 0, on = [], flags = [] } = {}) {
   if (!existsSync(binary)) throw new Error(`${binary} is missing: run "cargo build --release -p edge-node" first.`)
-  const child = spawn(binary, ['--listen', `localhost:${port}`, '--ops-addr', '127.0.0.1:0'], {
+  const [program, ...before] = [...on, binary]
+  const child = spawn(program, [...before, ...(flags.includes('--listen') ? [] : ['--listen', `localhost:${port}`]), '--ops-addr', '127.0.0.1:0', ...flags], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? 'warn' },
   })
