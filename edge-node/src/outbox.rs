@@ -4,6 +4,7 @@
 mod carry;
 mod gate;
 mod lanes;
+mod leaving;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -19,10 +20,13 @@ use tokio::sync::Notify;
 
 #[cfg(test)]
 pub(crate) use self::gate::header as test_header;
-pub(crate) use self::lanes::{Class, Starving, Taken};
 use self::{
     carry::Decision,
     lanes::{Drops, Lanes},
+};
+pub(crate) use self::{
+    lanes::{Class, Starving},
+    leaving::Taken,
 };
 use crate::{limits::WRITE_BATCH, metrics};
 

@@ -18,6 +18,7 @@ use pulse_proto::{
 use super::{
     carry::{Admission, Carry, Decision},
     gate::{DependencyGate, Verdict},
+    leaving::{AUDIO, CONTROL, Leaving, Taken, V1, VIDEO},
 };
 use crate::limits::{
     BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, MAX_AUDIO_AGE, MAX_AUDIO_BYTES,
@@ -80,55 +81,6 @@ pub(crate) type Drops = Vec<(&'static str, Cause, u64)>;
 /// The control lane is full: its receiver cannot keep up with what must not be lost.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Overflow;
-
-/// What was taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Taken {
-    /// Bytes of it.
-    pub(crate) bytes: usize,
-    /// Something waits for the receiver to acknowledge more.
-    pub(crate) held: bool,
-    /// How long the oldest of it has waited: control, audio, video, v1.
-    pub(crate) ages: [Option<Duration>; 4],
-}
-
-/// A batch that is being filled.
-struct Leaving<'a> {
-    batch: &'a mut Vec<Bytes>,
-    left: usize,
-    room: i64,
-    taken: Taken,
-    now: Instant,
-}
-
-/// Where the age of a class stands in [`Taken::ages`].
-const CONTROL: usize = 0;
-const AUDIO: usize = 1;
-const VIDEO: usize = 2;
-const V1: usize = 3;
-
-impl Leaving<'_> {
-    /// Whether a message is within the batch's budget.
-    fn fits(&self, bytes: &Bytes) -> bool {
-        self.batch.is_empty() || bytes.len() <= self.left
-    }
-
-    /// Whether it is, and the receiver's bound, with so much beside it, is not yet met.
-    fn may(&self, bytes: &Bytes, beside: i64) -> bool {
-        self.room > -beside && self.fits(bytes)
-    }
-
-    fn add(&mut self, class: usize, bytes: Bytes, since: Instant) {
-        let age = self.now.saturating_duration_since(since);
-        if let Some(oldest) = self.taken.ages.get_mut(class) {
-            *oldest = (*oldest).max(Some(age));
-        }
-        self.left = self.left.saturating_sub(bytes.len());
-        self.room = self.room.saturating_sub_unsigned(bytes.len() as u64);
-        self.taken.bytes += bytes.len();
-        self.batch.push(bytes);
-    }
-}
 
 #[derive(Debug)]
 struct Queued {
