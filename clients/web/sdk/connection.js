@@ -156,7 +156,10 @@ function tick(connection, now, random) {
     if (now - probe.until > limits.lateTickMs) return [{ ...connection, probe: { ...probe, until: now + limits.probeMs } }, []]
     return drop(connection, now, random)
   }
-  if (now - connection.heardAt >= limits.silenceLimitMs) return drop(connection, now, random)
+  const silentSince = connection.heardAt + limits.silenceLimitMs
+  // Here too what was said may be waiting.
+  if (now - silentSince > limits.lateTickMs) return [{ ...connection, heardAt: now - limits.silenceLimitMs + limits.lateTickMs }, []]
+  if (now >= silentSince) return drop(connection, now, random)
   if (now >= connection.pingAt) return [{ ...connection, pingAt: now + limits.pingIntervalMs }, [{ do: 'ping' }]]
   return [connection, []]
 }
@@ -171,7 +174,7 @@ function check(connection, now, patienceMs) {
     return [{ ...connection, pingAt: now + limits.pingIntervalMs, probe: { at: now, until: now + limits.probeMs } }, [{ do: 'ping' }]]
   }
   if (connection.retryAt !== null) return open({ ...connection, retryAt: null }, now)
-  const isStale = connection.deadline !== null && now - (connection.deadline - limits.joinTimeoutMs) >= patienceMs
+  const isStale = connection.deadline !== null && now - (connection.deadline - limits.rejoinTimeoutMs) >= patienceMs
   return connection.state === 'reconnecting' && isStale ? open(connection, now) : [connection, []]
 }
 
@@ -185,7 +188,7 @@ function drop(connection, now, random) {
 function open(connection, now) {
   const generation = connection.generation + 1
   return [
-    { ...connection, generation, socket: true, lastError: null, deadline: now + limits.joinTimeoutMs },
+    { ...connection, generation, socket: true, lastError: null, deadline: now + (connection.state === 'connecting' ? limits.joinTimeoutMs : limits.rejoinTimeoutMs) },
     [{ do: 'open', generation }],
   ]
 }

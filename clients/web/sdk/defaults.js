@@ -11,9 +11,11 @@ export const defaults = Object.freeze({
     jitterMs: 1000,
     // TCP, TLS and the join; longer than a lossy mobile handshake, shorter than a person's patience.
     joinTimeoutMs: 8000,
-    // The edge's idle limit is 10 s; three pings may be lost before this side gives up first.
-    pingIntervalMs: 2000,
-    silenceLimitMs: 6000,
+    // Coming back, somebody waits and knows the way: a path that was gone is tried anew before the gaps between a system's own tries grow.
+    rejoinTimeoutMs: 5000,
+    // Two answers may be missing before this side says so and looks for another way; the edge waits for idleLimitMs.
+    pingIntervalMs: 1000,
+    silenceLimitMs: 2500,
     // After a change of the network: a healthy path answers well within it, and a dead one is not waited for like silence.
     probeMs: 1500,
     // An answer that may be waiting in front of a busy thread is not missing.
@@ -142,9 +144,10 @@ export const defaults = Object.freeze({
     upFactor: 1.3, upAfterMs: 700, nearCeiling: 0.9, probeFactor: 1.1, probeAfterMs: 2500, maxProbeAfterMs: 5000,
     // Below this a picture is worth less than the bits; frames are skipped instead.
     minShare: 0.08,
-    // A share too small for the usual picture: the frames that nothing needs go unsent, then every second one, then size.
+    // A share too small for the usual picture: frames that nothing needs go unsent, which helps at once; then they are not encoded either,
+    // which leaves their bits to the others; then size, since a large keyframe alone would take a second.
     rungs: Object.freeze([
-      { below: 0.5, step: 'layers', thin: true }, { below: 0.3, step: 'framerate', divisor: 2 }, { below: 0.2, step: 'size', small: true },
+      { below: 0.5, step: 'layers', thin: true }, { below: 0.4, step: 'framerate', thin: false, divisor: 2 }, { below: 0.35, step: 'size', small: true },
     ]),
     releaseFactor: 1.3,
   }),
@@ -155,8 +158,8 @@ export const defaults = Object.freeze({
     // The audio thread takes 10 ms at once, and a quantum more at times; decoding takes its part.
     reserveMs: 13,
     gulpMs: 10,
-    // Conversation breaks down beyond; rather conceal than wait longer.
-    maxTargetMs: 300,
+    // A path that loses 3 % at 200 ms needs as much to be understood; beyond it conversation breaks down, and concealing is better than waiting.
+    maxTargetMs: 600,
     // So many of the last two minutes' packets may be late, fewer where some are lost. Long, so that a stall a minute costs its own gap and
     // not delay after it; what has become worse is followed by the next rule.
     lateShare: 0.0105, missedWeight: 1.8, leastLateShare: 0.0015, memoryMs: 120_000, maxMemory: 6000,

@@ -92,6 +92,11 @@ test('a silent connection is given up, one that hears something is pinged', () =
   const [lost, closing] = reduce(pinged, { type: 'tick', now: limit, random })
   assert.equal(lost.state, 'reconnecting')
   assert.equal(closing[0].do, 'close')
+  // A busy machine has not looked yet: it looks once more, and what is silent then is silent.
+  const lateBy = defaults.connection.lateTickMs + 1
+  const [asleep] = reduce(pinged, { type: 'tick', now: limit + lateBy, random })
+  assert.equal(asleep.state, 'connected')
+  assert.equal(reduce(asleep, { type: 'tick', now: limit + 2 * lateBy, random })[0].state, 'reconnecting')
 })
 
 test('a join that is not answered ends: the first attempt fails, a later one is retried', () => {
@@ -127,10 +132,10 @@ test('leaving says so and needs nothing more', () => {
 })
 
 test('a changed network is asked whether it carries anything; who answers in time is left alone', () => {
-  const { probeMs } = defaults.connection
+  const { probeMs, pingIntervalMs } = defaults.connection
   const { connection, effects } = run(...joined, { type: 'networkChanged', now: 500 })
   assert.deepEqual(effects.at(-1), { do: 'ping' })
-  assert.equal(nextTimeout(connection), 500 + probeMs)
+  assert.equal(nextTimeout(connection), 500 + Math.min(probeMs, pingIntervalMs))
   assert.deepEqual(reduce(connection, { type: 'networkChanged', now: 600, random }), [connection, []], 'asked once at a time')
   const { generation } = connection
   const [early] = reduce(connection, { type: 'pong', generation, now: 700, sentAt: 400 })

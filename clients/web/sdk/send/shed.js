@@ -20,9 +20,9 @@ const UNLIMITED = { maxTemporal: 3, thin: false, divisor: 1, small: false, onSta
 export function combine(cpu, bandwidth) {
   const rungs = [...cpu, ...bandwidth]
   const limits = { ...UNLIMITED }
-  for (const { maxTemporal = 3, thin = false, divisor = 1, small = false, onStage = Infinity } of rungs) {
+  for (const { maxTemporal = 3, thin = limits.thin, divisor = 1, small = false, onStage = Infinity } of rungs) {
     limits.maxTemporal = Math.min(limits.maxTemporal, maxTemporal)
-    limits.thin ||= thin
+    limits.thin = thin
     limits.divisor = Math.max(limits.divisor, divisor)
     limits.small ||= small
     limits.onStage = Math.min(limits.onStage, onStage)
