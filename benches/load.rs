@@ -7,13 +7,13 @@ mod call;
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, ChildStdout, Command, Stdio},
-    thread::{available_parallelism, sleep},
+    thread::sleep,
     time::Duration,
 };
 
 use call::{
     Failure,
-    edge::{EDGE_CORE, GENERATOR_CORE, built, cpu},
+    edge::{EDGE_CORE, GENERATOR_CORE, can_pin, cpu, on_core},
     figures::{Options, Row, print},
 };
 use serde_json::Value;
@@ -36,23 +36,21 @@ fn main() -> Result<(), Failure> {
     let Some(options) = Options::read()? else {
         return Ok(());
     };
-    let pinned = available_parallelism().is_ok_and(|cores| cores.get() > 1)
-        && Command::new("taskset")
-            .arg("-V")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok();
+    let pinned = can_pin();
     if !pinned {
         eprintln!("not pinned: server and load test share cores");
     }
     let mut rows = Vec::new();
-    for name in ["floor", "axum-batch", "axum-each", "edge-node"] {
+    let servers = ["floor", "axum-batch", "axum-each", "edge-node"];
+    for name in servers.into_iter().filter(|name| options.wants(name)) {
         let run = load(name, pinned, ROOMS, LISTENERS, options.window_s)?;
         rows.extend(run.rows(&name.replace('-', "_")));
     }
-    let most = load("floor", pinned, 1, MANY_LISTENERS, options.window_s)?;
-    rows.push(Row::new("load_checked_damaged", most.corrupt, "").at_most(0.0));
-    rows.extend(most.rows("load_checked"));
+    if options.wants("load_checked") {
+        let most = load("floor", pinned, 1, MANY_LISTENERS, options.window_s)?;
+        rows.push(Row::new("load_checked_damaged", most.corrupt, "").at_most(0.0));
+        rows.extend(most.rows("load_checked"));
+    }
     let title = format!(
         "Load: {ROOMS} rooms of {SPEAKERS} speakers and {LISTENERS} listeners; then {MANY_LISTENERS} listeners"
     );
@@ -70,7 +68,8 @@ struct Server {
 
 impl Server {
     fn start(name: &str, pinned: bool) -> Result<Self, Failure> {
-        let mut command = on_core(EDGE_CORE, name, pinned)?;
+        let mut command = on_core(|program| Command::new(program), EDGE_CORE, name, pinned)?;
+        command.stdin(Stdio::null());
         if name == "edge-node" {
             command.args(["--listen", "localhost:0", "--ops-addr", "127.0.0.1:0"]);
             command.env("RUST_LOG", "warn");
@@ -108,19 +107,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn on_core(core: &str, name: &str, pinned: bool) -> Result<Command, Failure> {
-    let binary = built(name)?;
-    let mut command = if pinned {
-        let mut command = Command::new("taskset");
-        command.args(["-c", core]).arg(binary);
-        command
-    } else {
-        Command::new(binary)
-    };
-    command.stdin(Stdio::null());
-    Ok(command)
 }
 
 /// One load on one server.
@@ -168,19 +154,25 @@ fn load(
     seconds: u64,
 ) -> Result<Run, Failure> {
     let server = Server::start(name, pinned)?;
-    let mut child = on_core(GENERATOR_CORE, "pulse", pinned)?
-        .args(["load", &server.url, "--room", "measured", "--json"])
-        .args(["--rooms", &rooms.to_string()])
-        .args(["--audio-publishers", &SPEAKERS.to_string()])
-        .args(["--subscribers", &listeners.to_string()])
-        .args([
-            "--duration",
-            &seconds.to_string(),
-            "--num-per-second",
-            "400",
-        ])
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child = on_core(
+        |program| Command::new(program),
+        GENERATOR_CORE,
+        "pulse",
+        pinned,
+    )?
+    .stdin(Stdio::null())
+    .args(["load", &server.url, "--room", "measured", "--json"])
+    .args(["--rooms", &rooms.to_string()])
+    .args(["--audio-publishers", &SPEAKERS.to_string()])
+    .args(["--subscribers", &listeners.to_string()])
+    .args([
+        "--duration",
+        &seconds.to_string(),
+        "--num-per-second",
+        "400",
+    ])
+    .stdout(Stdio::piped())
+    .spawn()?;
     let output = BufReader::new(child.stdout.take().ok_or("no output")?);
     let mut looks = Vec::new();
     let mut last = None;

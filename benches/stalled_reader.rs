@@ -4,21 +4,13 @@
 
 mod call;
 
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use call::{
     Failure, ROOM,
-    edge::{EdgeProcess, metric, own_cpu, pin_generator, waited},
+    edge::{EdgeProcess, metric, own_cpu, pin_generator},
     figures::{Options, Row, median, print},
+    looks::{Looked, Looks},
     publisher::{self, MICROPHONE},
     receiver::{Assembly, Audience, LOST_US, Seen, histogram},
     schedule::{Due, stretch},
@@ -42,14 +34,6 @@ const FRESH_PICTURE: Duration = Duration::from_millis(500);
 /// Until the first window, and after each stall.
 const WARM_UP_S: u64 = 3;
 const RECOVERY_S: u64 = 3;
-
-/// How often the held bytes are looked at, in all windows alike.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// The gauge is of all receivers: a picture is in the queues of all for some 100 µs, on its way
-/// through. The least of a few looks is what stays, and that is the stalled one's.
-const LOOKS: usize = 3;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(3);
 
 /// A phone's: what lies in it was lost to freshness already.
 const SMALL_BUFFER_BYTES: u32 = 16 * 1024;
@@ -126,8 +110,8 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
     let origin = Instant::now() + Duration::from_secs(2);
     let speaker = publisher::join(&url).await?;
     let windows = 2 * plan.pairs;
-    let audience = Audience::join(&url, OTHERS, origin, windows, move |at_us| {
-        plan.window(at_us)
+    let audience = Audience::join(&url, OTHERS, origin, windows, move |header| {
+        plan.window(header.captured_us)
     })
     .await?;
     let options = JoinOptions {
@@ -147,7 +131,9 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
         }
     }
     let cpu_before = (edge.cpu()?, own_cpu()?);
-    let looks = Looks::start(&edge, origin, plan);
+    let looks = Looks::start((edge.ops, edge.process()), origin, windows, move |at_us| {
+        plan.window(at_us)
+    });
     let publisher = publisher::publish(speaker, schedule, origin);
     let comebacks = stall(stalled, origin, plan).await?;
     let published = publisher.finish().await?;
@@ -155,7 +141,7 @@ async fn measure(pinned: bool, plan: Plan) -> Result<Vec<Row>, Failure> {
     let used = |now: Duration, before: Duration| (now - before).as_secs_f64() / seconds * 100.0;
     let edge_cpu = used(edge.cpu()?, cpu_before.0);
     let own_cpu = used(own_cpu()?, cpu_before.1);
-    let looked = looks.finish().await?;
+    let looked = tokio::task::spawn_blocking(|| looks.finish()).await??;
     let dropped = metric(edge.ops, "pulse_dropped_total")?;
     let seen = audience.finish().await?;
 
@@ -365,71 +351,8 @@ async fn read(
     }
 }
 
-/// What was looked up during one window.
-#[derive(Clone, Default)]
-struct Looked {
-    held_bytes: f64,
-    /// How long the edge had waited for its core at the first look, and at the last.
-    waited: Option<(Duration, Duration)>,
-}
-
-impl Looked {
-    fn waited_ms(&self) -> f64 {
-        self.waited
-            .map_or(0.0, |(first, last)| (last - first).as_secs_f64() * 1e3)
-    }
-}
-
 /// The most that was held in all windows without (0) or with (1) the stall.
 fn held(looked: &[Looked], part: usize) -> f64 {
     let windows = looked.iter().skip(part).step_by(2);
     windows.map(|looked| looked.held_bytes).fold(0.0, f64::max)
-}
-
-/// Looks at the edge from a thread of its own, whose waiting holds up nobody.
-struct Looks {
-    stop: Arc<AtomicBool>,
-    thread: thread::JoinHandle<Result<Vec<Looked>, Failure>>,
-}
-
-impl Looks {
-    fn start(edge: &EdgeProcess, origin: Instant, plan: Plan) -> Self {
-        let (ops, process) = (edge.ops, edge.process());
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let thread = thread::spawn(move || {
-            let mut windows = vec![Looked::default(); 2 * plan.pairs];
-            while !stopped.load(Ordering::Relaxed) {
-                let since = Instant::now().checked_duration_since(origin);
-                let at_us = since.unwrap_or_default().as_micros() as u64;
-                if let Some(window) = plan.window(at_us) {
-                    let looked = &mut windows[window];
-                    looked.held_bytes = looked.held_bytes.max(held_now(ops)?);
-                    let waited = waited(process)?;
-                    let (first, _) = looked.waited.unwrap_or((waited, waited));
-                    looked.waited = Some((first, waited));
-                }
-                thread::sleep(LOOK);
-            }
-            Ok(windows)
-        });
-        Self { stop, thread }
-    }
-
-    /// What was seen in each window.
-    async fn finish(self) -> Result<Vec<Looked>, Failure> {
-        self.stop.store(true, Ordering::Relaxed);
-        tokio::task::spawn_blocking(|| self.thread.join())
-            .await?
-            .map_err(|_| "the thread that looks at /metrics failed")?
-    }
-}
-
-fn held_now(ops: SocketAddr) -> Result<f64, Failure> {
-    let mut least = f64::INFINITY;
-    for _ in 0..LOOKS {
-        least = least.min(metric(ops, "pulse_held_bytes")?);
-        thread::sleep(BETWEEN_LOOKS);
-    }
-    Ok(least)
 }

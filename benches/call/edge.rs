@@ -33,16 +33,22 @@ pub struct EdgeProcess {
 impl EdgeProcess {
     /// Starts it on free ports, on a core of its own if `pinned`, and reads where it listens.
     pub fn start(pinned: bool) -> Result<Self, Failure> {
-        let binary = binary()?;
-        let mut command = if pinned {
-            let mut command = Command::new("taskset");
-            command.args(["-c", EDGE_CORE]).arg(binary);
-            command
-        } else {
-            Command::new(binary)
-        };
-        let mut child = command
-            .args(["--listen", "localhost:0", "--ops-addr", "127.0.0.1:0"])
+        Self::start_by(
+            |program| Command::new(program),
+            pinned,
+            &["--listen", "localhost:0"],
+        )
+    }
+
+    /// The same with other flags, as a command that runs a program elsewhere: on a host of a lab.
+    pub fn start_by(
+        elsewhere: impl FnOnce(&str) -> Command,
+        pinned: bool,
+        flags: &[&str],
+    ) -> Result<Self, Failure> {
+        let mut child = on_core(elsewhere, EDGE_CORE, "edge-node", pinned)?
+            .args(flags)
+            .args(["--ops-addr", "127.0.0.1:0"])
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -90,6 +96,23 @@ impl Drop for EdgeProcess {
     }
 }
 
+/// A command for a program of ours on this core, by one that runs programs.
+pub fn on_core(
+    elsewhere: impl FnOnce(&str) -> Command,
+    core: &str,
+    name: &str,
+    pinned: bool,
+) -> Result<Command, Failure> {
+    let binary = built(name)?;
+    let binary = binary.to_str().ok_or("a path that is no text")?;
+    if !pinned {
+        return Ok(elsewhere(binary));
+    }
+    let mut command = elsewhere("taskset");
+    command.args(["-c", core, binary]);
+    Ok(command)
+}
+
 /// The edge's binary.
 pub fn binary() -> Result<PathBuf, Failure> {
     built("edge-node")
@@ -111,12 +134,26 @@ pub fn built(name: &str) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Puts this process, and every thread it starts from now on, on a core of its own. `false`: the
-/// machine has one core only, or no `taskset`; then the edge is not pinned either.
-pub fn pin_generator() -> bool {
+/// Whether server and generator can have a core each.
+pub fn can_pin() -> bool {
     available_parallelism().is_ok_and(|cores| cores.get() > 1)
         && Command::new("taskset")
-            .args(["-p", "-c", GENERATOR_CORE, &std::process::id().to_string()])
+            .arg("-V")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok()
+}
+
+/// Puts this thread, and every one it starts from now on, on a core of its own. `false`: the
+/// machine has one core only, or no `taskset`; then the edge is not pinned either.
+pub fn pin_generator() -> bool {
+    let thread = std::fs::read_link("/proc/thread-self").unwrap_or_default();
+    let Some(thread) = thread.file_name().and_then(|number| number.to_str()) else {
+        return false;
+    };
+    available_parallelism().is_ok_and(|cores| cores.get() > 1)
+        && Command::new("taskset")
+            .args(["-p", "-c", GENERATOR_CORE, thread])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status()
@@ -141,6 +178,16 @@ pub fn cpu(process: &str) -> Result<Duration, Failure> {
         .sum();
     // Linux counts hundredths of a second here on every architecture in use.
     Ok(Duration::from_millis(ticks * 10))
+}
+
+/// The memory that a process has, in bytes.
+pub fn resident(process: u32) -> Result<f64, Failure> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB"))
+        .ok_or("an unknown /proc")?;
+    Ok(kib.trim().parse::<f64>()? * 1024.0)
 }
 
 /// How long the threads of a process were ready to run while others ran: what the machine, not the

@@ -12,22 +12,53 @@ pub struct Options {
     pub pairs: usize,
     /// Length of a window.
     pub window_s: u64,
+    /// The one measurement to make, of a bench that makes several.
+    pub only: Option<String>,
 }
 
 /// The edge gives up a socket that takes nothing for 30 s.
 const LONGEST_WINDOW_S: u64 = 25;
 
-impl Options {
-    /// Reads them. `None`: this is no benchmark run but `cargo test --benches`.
-    pub fn read() -> Result<Option<Self>, Failure> {
-        let mut options = Self {
+impl Default for Options {
+    fn default() -> Self {
+        Self {
             json: false,
             pairs: 5,
             window_s: 10,
-        };
+            only: None,
+        }
+    }
+}
+
+impl Options {
+    /// Reads them. `None`: this is no benchmark run but `cargo test --benches`.
+    pub fn read() -> Result<Option<Self>, Failure> {
+        let options = Self::read_any(Self::default())?;
+        match options {
+            Some(options) if options.window_s > LONGEST_WINDOW_S => {
+                Err(format!("a window lasts at most {LONGEST_WINDOW_S} s").into())
+            }
+            options => Ok(options),
+        }
+    }
+
+    /// The same with another length of windows, which may be any.
+    pub fn read_with(window_s: u64) -> Result<Option<Self>, Failure> {
+        Self::read_any(Self {
+            window_s,
+            ..Self::default()
+        })
+    }
+
+    fn read_any(mut options: Self) -> Result<Option<Self>, Failure> {
         let mut benchmark = false;
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
+            if word == "--only" {
+                let name = words.next().ok_or("--only needs a name")?;
+                options.only = Some(name);
+                continue;
+            }
             let mut number = || -> Result<u64, Failure> {
                 let number = words.next().and_then(|text| text.parse().ok());
                 number
@@ -42,10 +73,12 @@ impl Options {
                 _ => return Err(format!("{word} is no option: {USAGE}").into()),
             }
         }
-        if options.window_s > LONGEST_WINDOW_S {
-            return Err(format!("a window lasts at most {LONGEST_WINDOW_S} s").into());
-        }
         Ok(benchmark.then_some(options))
+    }
+
+    /// Whether a measurement is to be made.
+    pub fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| only == name)
     }
 }
 
@@ -54,6 +87,7 @@ const USAGE: &str = "benches/run [--json] [--pairs N] [--window-s N]";
 /// One figure.
 pub struct Row {
     name: &'static str,
+    /// Not finite: it could not be measured, which meets no bar.
     value: f64,
     unit: &'static str,
     /// The most it may be, or the least; missing where it explains another one only.
@@ -64,12 +98,14 @@ pub struct Row {
 enum Bar {
     AtMost(f64),
     AtLeast(f64),
+    /// Another program's, which has said whether it is met.
+    Judged(f64, bool),
 }
 
 impl Bar {
     fn value(self) -> f64 {
         match self {
-            Self::AtMost(bar) | Self::AtLeast(bar) => bar,
+            Self::AtMost(bar) | Self::AtLeast(bar) | Self::Judged(bar, _) => bar,
         }
     }
 }
@@ -104,10 +140,29 @@ impl Row {
         self
     }
 
+    /// Only to compare with.
+    #[must_use]
+    pub fn without_bar(mut self) -> Self {
+        self.bar = None;
+        self
+    }
+
+    /// What a program printed with `--json`; `None`, if that is none of these lines.
+    pub fn from_json(line: &serde_json::Value) -> Option<Self> {
+        let bar = line["bar"].as_f64();
+        Some(Self {
+            name: line["name"].as_str()?.to_owned().leak(),
+            value: line["value"].as_f64().unwrap_or(f64::NAN),
+            unit: line["unit"].as_str()?.to_owned().leak(),
+            bar: bar.map(|bar| Bar::Judged(bar, line["ok"] == true)),
+        })
+    }
+
     fn ok(&self) -> Option<bool> {
         self.bar.map(|bar| match bar {
             Bar::AtMost(bar) => self.value <= bar,
             Bar::AtLeast(bar) => self.value >= bar,
+            Bar::Judged(_, ok) => ok,
         })
     }
 }
@@ -123,8 +178,12 @@ pub fn print(options: &Options, title: &str, rows: &[Row]) {
                 .bar
                 .map_or("null".to_owned(), |bar| format!("{:.3}", bar.value()));
             let ok = row.ok().map_or("null".to_owned(), |ok| ok.to_string());
+            let value = match value.is_finite() {
+                true => format!("{value:.3}"),
+                false => "null".to_owned(),
+            };
             println!(
-                r#"{{"name":"{name}","value":{value:.3},"unit":"{unit}","bar":{bar},"ok":{ok}}}"#
+                r#"{{"name":"{name}","value":{value},"unit":"{unit}","bar":{bar},"ok":{ok}}}"#
             );
         }
         return;
@@ -135,6 +194,7 @@ pub fn print(options: &Options, title: &str, rows: &[Row]) {
         let bar = match row.bar {
             Some(Bar::AtMost(bar)) => format!("≤ {}", short(bar)),
             Some(Bar::AtLeast(bar)) => format!("≥ {}", short(bar)),
+            Some(Bar::Judged(bar, _)) => short(bar),
             None => String::new(),
         };
         let verdict = match row.ok() {
@@ -152,7 +212,9 @@ pub fn print(options: &Options, title: &str, rows: &[Row]) {
 }
 
 fn short(value: f64) -> String {
-    if value.fract() == 0.0 || value.abs() >= 1e4 {
+    if !value.is_finite() {
+        "never".to_owned()
+    } else if value.fract() == 0.0 || value.abs() >= 1e4 {
         format!("{value:.0}")
     } else {
         // Adding nothing turns a rounded -0 into 0.

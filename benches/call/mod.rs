@@ -7,6 +7,7 @@
 
 pub mod edge;
 pub mod figures;
+pub mod looks;
 pub mod publisher;
 pub mod receiver;
 pub mod schedule;

@@ -22,7 +22,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use super::{
     Failure, ROOM,
     receiver::checksum,
-    schedule::{Due, KEYFRAME_BYTES, Kind, Random, VOICE_BYTES},
+    schedule::{Due, Kind, Random, VOICE_BYTES},
 };
 
 /// The tracks' numbers.
@@ -37,7 +37,7 @@ const WAITING: usize = 64;
 
 /// A publisher at work.
 pub struct Publisher {
-    clock: thread::JoinHandle<Vec<(u64, u64)>>,
+    clock: thread::JoinHandle<Kept>,
     sender: JoinHandle<Result<(), Failure>>,
     requested: Arc<AtomicU64>,
 }
@@ -46,8 +46,17 @@ pub struct Publisher {
 pub struct Published {
     /// Each due time, and the µs until the speaker's clock woke for it.
     pub late_us: Vec<(u64, u64)>,
+    /// Each picture's due time and bytes.
+    pub pictures: Vec<(u64, usize)>,
     /// Keyframes that somebody asked for.
     pub requested: u64,
+}
+
+/// What the clock's thread notes.
+#[derive(Default)]
+struct Kept {
+    late_us: Vec<(u64, u64)>,
+    pictures: Vec<(u64, usize)>,
 }
 
 /// Joins and announces both tracks.
@@ -77,9 +86,10 @@ impl Publisher {
     /// Waits for the end of the schedule.
     pub async fn finish(self) -> Result<Published, Failure> {
         self.sender.await??;
-        let late_us = self.clock.join().map_err(|_| "the clock's thread failed")?;
+        let kept = self.clock.join().map_err(|_| "the clock's thread failed")?;
         Ok(Published {
-            late_us,
+            late_us: kept.late_us,
+            pictures: kept.pictures,
             requested: self.requested.load(Ordering::Relaxed),
         })
     }
@@ -123,8 +133,8 @@ fn keep_time(
     origin: Instant,
     give: &mpsc::Sender<Vec<Frame>>,
     wanted: &AtomicBool,
-) -> Vec<(u64, u64)> {
-    let mut late_us = Vec::with_capacity(schedule.len());
+) -> Kept {
+    let mut kept = Kept::default();
     let (mut voice, mut picture, mut since_keyframe) = (0, 0, 0);
     for due in schedule {
         let (header, bytes) = match due.kind {
@@ -132,13 +142,18 @@ fn keep_time(
                 voice += 1;
                 (header(MICROPHONE, voice - 1, 0, 1, due.at_us), VOICE_BYTES)
             }
-            Kind::Picture { keyframe, bytes } => {
+            Kind::Picture {
+                keyframe,
+                bytes,
+                keyframe_bytes,
+            } => {
                 let keyframe = wanted.swap(false, Ordering::Relaxed) || keyframe;
                 since_keyframe = if keyframe { 0 } else { since_keyframe + 1 };
                 let (temporal, reference) = PATTERN[since_keyframe % PATTERN.len()];
                 let reference = if keyframe { 0 } else { reference };
                 picture += 1;
-                let bytes = if keyframe { KEYFRAME_BYTES } else { bytes };
+                let bytes = if keyframe { keyframe_bytes } else { bytes };
+                kept.pictures.push((due.at_us, bytes));
                 let header = header(CAMERA, picture - 1, temporal, reference, due.at_us);
                 (header, bytes)
             }
@@ -150,13 +165,13 @@ fn keep_time(
         let at = origin + Duration::from_micros(due.at_us);
         thread::sleep(at.saturating_duration_since(Instant::now()));
         let late = at.elapsed();
-        late_us.push((due.at_us, late.as_micros() as u64));
+        kept.late_us.push((due.at_us, late.as_micros() as u64));
         if give.blocking_send(messages).is_err() {
             // The task says why.
             break;
         }
     }
-    late_us
+    kept
 }
 
 fn header(track: u8, sequence: u32, temporal: u8, reference: u8, captured_us: u64) -> MediaHeader {

@@ -99,14 +99,14 @@ pub struct Audience {
 }
 
 impl Audience {
-    /// Lets `size` receivers join. `window` tells from a frame's due time which histogram it
-    /// belongs to, if any.
+    /// Lets `size` receivers join. `window` tells from a frame's header, which has its due time,
+    /// which histogram it belongs to, if any.
     pub async fn join(
         url: &str,
         size: usize,
         origin: Instant,
         windows: usize,
-        window: impl Fn(u64) -> Option<usize> + Clone + Send + 'static,
+        window: impl Fn(&MediaHeader) -> Option<usize> + Clone + Send + 'static,
     ) -> Result<Self, Failure> {
         let seen = Arc::new(Mutex::new(Seen {
             windows: (0..windows).map(|_| histogram()).collect(),
@@ -142,7 +142,7 @@ async fn receive(
     mut client: Client,
     origin: Instant,
     seen: Arc<Mutex<Seen>>,
-    window: impl Fn(u64) -> Option<usize>,
+    window: impl Fn(&MediaHeader) -> Option<usize>,
 ) -> Failure {
     let mut assembly = Assembly::new(origin);
     loop {
@@ -154,7 +154,7 @@ async fn receive(
                 let mut seen = lock(&seen);
                 if !arrival.sound {
                     seen.unsound += 1;
-                } else if let Some(window) = window(header.captured_us) {
+                } else if let Some(window) = window(&header) {
                     let age_us = arrival.age.as_micros() as u64;
                     seen.windows[window].saturating_record(age_us);
                 }

@@ -9,9 +9,20 @@ pub const VOICE_BYTES: usize = 120;
 const PICTURES_PER_SECOND: u64 = 30;
 const PICTURES_PER_KEYFRAME: u64 = 4 * PICTURES_PER_SECOND;
 
-/// Bytes of a picture, and of a keyframe: 1.75 Mbit/s together.
-const PICTURE_BYTES: std::ops::Range<u64> = 5_000..9_000;
-pub const KEYFRAME_BYTES: usize = 40_000;
+/// How large a camera's pictures are, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Camera {
+    pub least: u64,
+    pub most: u64,
+    pub keyframe: usize,
+}
+
+/// 1.75 Mbit/s: 30 × 7,000 bytes, and 33,000 more each 4 s.
+const CAMERA: Camera = Camera {
+    least: 5_000,
+    most: 9_000,
+    keyframe: 40_000,
+};
 
 const SECOND_US: u64 = 1_000_000;
 
@@ -19,7 +30,12 @@ const SECOND_US: u64 = 1_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Voice,
-    Picture { keyframe: bool, bytes: usize },
+    Picture {
+        keyframe: bool,
+        bytes: usize,
+        /// What it has if it must be a keyframe after all.
+        keyframe_bytes: usize,
+    },
 }
 
 /// When it is due, in µs since the run began.
@@ -32,6 +48,11 @@ pub struct Due {
 /// A stretch of the call that begins with a keyframe. Voice keeps its beat all the time; each second
 /// the pictures get another phase against it, since the two clocks of a real call drift.
 pub fn stretch(start_s: u64, length_s: u64, seed: u64) -> Vec<Due> {
+    stretch_of(CAMERA, start_s, length_s, seed)
+}
+
+/// The same with another camera.
+pub fn stretch_of(camera: Camera, start_s: u64, length_s: u64, seed: u64) -> Vec<Due> {
     let mut random = Random(seed);
     let mut all = Vec::new();
     for second in 0..length_s {
@@ -46,11 +67,14 @@ pub fn stretch(start_s: u64, length_s: u64, seed: u64) -> Vec<Due> {
         for number in 0..PICTURES_PER_SECOND {
             let keyframe =
                 (second * PICTURES_PER_SECOND + number).is_multiple_of(PICTURES_PER_KEYFRAME);
-            let span = PICTURE_BYTES.end - PICTURE_BYTES.start;
-            let bytes = (PICTURE_BYTES.start + random.below(span)) as usize;
+            let bytes = (camera.least + random.below(camera.most - camera.least)) as usize;
             all.push(Due {
                 at_us: start_us + phase_us + number * SECOND_US / PICTURES_PER_SECOND,
-                kind: Kind::Picture { keyframe, bytes },
+                kind: Kind::Picture {
+                    keyframe,
+                    bytes,
+                    keyframe_bytes: camera.keyframe,
+                },
             });
         }
     }

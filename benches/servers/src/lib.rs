@@ -101,16 +101,22 @@ fn welcome() -> Frame {
     )
 }
 
-/// The address to listen at: the only argument's port, or any free one, on loopback.
+/// The address to listen at: the only argument, which is an address and port, or a port on loopback;
+/// without it any free port there.
 ///
 /// # Errors
-/// What a person typed that is no port.
+/// What a person typed that is neither.
 pub fn listen_address() -> Result<SocketAddr, String> {
     let port = match std::env::args().nth(1) {
         None => 0,
-        Some(text) => text
-            .parse()
-            .map_err(|_| format!("'{text}' is no port; give one, or nothing for any"))?,
+        Some(text) => match text.parse() {
+            Ok(address) => return Ok(address),
+            Err(_) => text.parse().map_err(|_| {
+                format!(
+                    "'{text}' is neither a port nor ADDRESS:PORT; give one, or nothing for any port"
+                )
+            })?,
+        },
     };
     Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
 }
