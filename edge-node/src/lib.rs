@@ -15,6 +15,7 @@ mod listener;
 mod metrics;
 mod outbox;
 mod pace;
+mod probe;
 mod random;
 mod room;
 mod rooms;

@@ -54,6 +54,26 @@ pub(crate) const STARVED_MEMORY: Duration = Duration::from_secs(20);
 /// one. At 256 kbit/s one of 20 KB takes longer.
 pub(crate) const RETRY_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same where a probe has found that the link carries it: a still of 20 KB at 1.6 Mbit/s.
+pub(crate) const PROBED_PATIENCE: Duration = Duration::from_millis(100);
+
+/// How often a link is probed while a track is paused, and by how many bytes: one segment, for a second one
+/// waits for the kernel's pace. With the 60 bytes of TLS, TCP and IP about it 5 KB a second, 16 % of a
+/// link of 256 kbit/s. A longer list is followed by a longer pause.
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+/// Bytes of one probe.
+pub(crate) const PROBE_BYTES: usize = 1_200;
+/// Lists of more paused tracks (28) are not sent as probes: voices would stand behind them for longer
+/// than behind the pictures that may be unacknowledged.
+pub(crate) const PROBE_BYTES_MAX: usize = OUTSTANDING_MIN as usize;
+
+/// An acknowledgement may take this much longer than the path whatever the rate that is sought: what
+/// receivers and kernels wait for. 256 kbit/s take 39 ms for a probe.
+pub(crate) const PROBE_SLACK: Duration = Duration::from_millis(15);
+
+/// Who looks for the answer so much after it was due cannot tell when it came.
+pub(crate) const PROBE_LATE: Duration = Duration::from_millis(5);
+
 /// How often it is decided what a receiver's link carries.
 pub(crate) const CARRY_REVIEW: Duration = Duration::from_secs(1);
 

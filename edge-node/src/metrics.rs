@@ -94,6 +94,10 @@ pub(crate) fn describe() {
         "pulse_constrained_total",
         "Tracks paused and resumed, layers taken and given back for receivers, by step and cause."
     );
+    describe_counter!(
+        "pulse_probes_total",
+        "Probes of links that do not carry a track, by when they were acknowledged."
+    );
     describe_gauge!(
         "pulse_tcp_connections",
         "Open TCP connections, operators' included, by congestion control."
@@ -281,6 +285,11 @@ pub(crate) fn paused_tracks(change: f64) {
 /// It was decided what a receiver's link carries: `pause`, `resume`, `reduce`, `restore`.
 pub(crate) fn constrained(step: &'static str) {
     counter!("pulse_constrained_total", "step" => step, "cause" => "bandwidth").increment(1);
+}
+
+/// A link was probed: `in_time`, `late`, or `unknown` when this machine looked too late.
+pub(crate) fn probed(answer: &'static str) {
+    counter!("pulse_probes_total", "answer" => answer).increment(1);
 }
 
 /// Counts TCP connections with this congestion control.

@@ -28,7 +28,10 @@ pub(crate) use self::{
     lanes::{Class, Starving},
     leaving::Taken,
 };
-use crate::{limits::WRITE_BATCH, metrics};
+use crate::{
+    limits::{PROBE_BYTES, PROBE_BYTES_MAX, WRITE_BATCH},
+    metrics,
+};
 
 /// How a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,12 +77,8 @@ impl Inner {
             return false;
         }
         let decision = self.lanes.review(now);
-        match decision {
-            Some(Decision::Pause(_)) => metrics::constrained("pause"),
-            Some(Decision::Retry(_)) => metrics::constrained("resume"),
-            Some(Decision::Reduce) => metrics::constrained("reduce"),
-            Some(Decision::Restore) => metrics::constrained("restore"),
-            None => {}
+        if let Some(decision) = decision {
+            metrics::constrained(step(decision));
         }
         decision.is_some() | self.tell(now)
     }
@@ -175,6 +174,32 @@ impl Outbox {
         self.lock().lanes.on_acked(acked);
     }
 
+    /// What its receiver was told last, made long enough to show what the link carries, and the bytes a
+    /// second that it should. `None` while nothing would come of it.
+    pub(crate) fn probe(&self, now: Instant) -> Option<(Frame, u64)> {
+        let inner = self.lock();
+        let rate = inner.lanes.sought(now).filter(|_| inner.ending.is_none())?;
+        let mut told = inner.told.clone()?;
+        drop(inner);
+        let frame = control::encode(ParticipantId::ZERO, &told);
+        let missing = PROBE_BYTES.saturating_sub(frame.len() + Constrained::PADDING_FIELD);
+        if missing == 0 {
+            return (frame.len() <= PROBE_BYTES_MAX).then_some((frame, rate));
+        }
+        told.padding = " ".repeat(missing);
+        Some((control::encode(ParticipantId::ZERO, &told), rate))
+    }
+
+    /// A probe was acknowledged in time: what is sought is tried.
+    pub(crate) fn on_probe_in_time(&self, now: Instant) {
+        let mut inner = self.lock();
+        if let Some(decision) = inner.lanes.on_probe_in_time(now) {
+            metrics::constrained(step(decision));
+            inner.tell(now);
+            inner.count_held();
+        }
+    }
+
     /// Moves what leaves next into `batch`, in which `begun` bytes are already; pictures while there
     /// is `room`. An ending is told once nothing else is left.
     pub(crate) fn take(
@@ -215,6 +240,15 @@ impl Outbox {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // The lanes are consistent between statements; a panic elsewhere must not silence others.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const fn step(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Pause(_) => "pause",
+        Decision::Retry(_) => "resume",
+        Decision::Reduce => "reduce",
+        Decision::Restore => "restore",
     }
 }
 

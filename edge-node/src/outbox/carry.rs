@@ -3,7 +3,9 @@
 //! Once a second it looks at what had to be dropped. First go upper temporal layers of all tracks
 //! (the cap), then whole tracks: cameras before screens, the largest first. Audio is never touched. A
 //! track that was paused is tried again, one at a time, screens first, then the smallest, after 2 s, then
-//! twice as long each time, up to 30 s. A receiver that takes nothing at all is not judged: it has
+//! twice as long each time, up to 30 s; or at once when a probe was acknowledged as soon as only a link
+//! that carries it does. Links that take short bursts and no stream answer probes well and fail the
+//! track: then probes count only after the pause that follows. A receiver that takes nothing at all is not judged: it has
 //! stopped, and will be live at once when it goes on.
 
 use std::{collections::BTreeMap, time::Instant};
@@ -50,8 +52,16 @@ pub(crate) enum Decision {
 #[derive(Debug)]
 enum Standing {
     Sent,
-    Paused { until: Instant },
-    Trial { until: Instant },
+    Paused {
+        until: Instant,
+        /// Probes count from then on.
+        probes_from: Instant,
+    },
+    Trial {
+        until: Instant,
+        /// A probe began it.
+        probed: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -94,9 +104,27 @@ impl Track {
         matches!(self.standing, Standing::Paused { .. })
     }
 
+    /// Paused, and a probe may end it.
+    fn heeds(&self, now: Instant) -> bool {
+        matches!(self.standing, Standing::Paused { probes_from, .. } if now >= probes_from)
+    }
+
+    /// Screens come back first, then the smallest.
+    const fn rank(&self) -> (bool, u64) {
+        (!self.screen, self.offered_before)
+    }
+
+    fn attempt(&mut self, now: Instant, probed: bool) {
+        let until = now + CARRY_TRIAL;
+        self.standing = Standing::Trial { until, probed };
+    }
+
     fn pause(&mut self, now: Instant) {
+        let until = now + self.retry;
+        let misled = matches!(self.standing, Standing::Trial { probed: true, .. });
         self.standing = Standing::Paused {
-            until: now + self.retry,
+            until,
+            probes_from: if misled { until } else { now },
         };
         self.retry = (self.retry * 2).min(CARRY_RETRY_MAX);
         self.shorts = 0;
@@ -223,6 +251,7 @@ impl Carry {
                     reason: ConstraintReason::Bandwidth,
                 })
                 .collect(),
+            ..Constrained::default()
         }
     }
 
@@ -309,12 +338,37 @@ impl Carry {
         Some(Decision::Pause(key))
     }
 
+    /// The bytes a second of the track that a probe may bring back; `None` while there is none, or
+    /// another is being tried.
+    pub(super) fn sought(&self, now: Instant) -> Option<u64> {
+        let trying = |track: &Track| matches!(track.standing, Standing::Trial { .. });
+        if self.paused == 0 || self.tracks.values().any(trying) {
+            return None;
+        }
+        let open = self.tracks.values().filter(|track| track.heeds(now));
+        let next = open.min_by_key(|track| track.rank())?;
+        Some(next.offered_before).filter(|bytes| *bytes > 0)
+    }
+
+    /// A probe was acknowledged as soon as only a link does that carries what is sought.
+    pub(super) fn on_probe_in_time(&mut self, now: Instant) -> Option<Decision> {
+        self.sought(now)?;
+        let open = self.tracks.iter_mut().filter(|(_, t)| t.heeds(now));
+        let (key, track) = open.min_by_key(|(_, track)| track.rank())?;
+        let key = *key;
+        track.attempt(now, true);
+        // It is judged by what comes after this.
+        track.shorts = 0;
+        self.count_paused();
+        Some(Decision::Retry(key))
+    }
+
     /// Everything fitted.
     fn restore(&mut self, now: Instant) -> Option<Decision> {
         let mut trying = false;
         for track in self.tracks.values_mut() {
             match track.standing {
-                Standing::Trial { until } if now >= until => {
+                Standing::Trial { until, .. } if now >= until => {
                     track.standing = Standing::Sent;
                     track.retry = CARRY_RETRY_MIN;
                 }
@@ -327,14 +381,10 @@ impl Carry {
             return None;
         }
         let due = self.tracks.iter_mut().filter(
-            |(_, track)| matches!(track.standing, Standing::Paused { until } if now >= until),
+            |(_, track)| matches!(track.standing, Standing::Paused { until, .. } if now >= until),
         );
-        if let Some((key, track)) =
-            due.min_by_key(|(_, track)| (!track.screen, track.offered_before))
-        {
-            track.standing = Standing::Trial {
-                until: now + CARRY_TRIAL,
-            };
+        if let Some((key, track)) = due.min_by_key(|(_, track)| track.rank()) {
+            track.attempt(now, false);
             return Some(Decision::Retry(*key));
         }
         if self.cap < EVERY_LAYER && self.paused() == 0 && self.raise_at.is_none_or(|at| now >= at)

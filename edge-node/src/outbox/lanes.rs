@@ -2,6 +2,8 @@
 //! argument. Control is never dropped; audio drops the oldest; video drops what nothing depends on
 //! first, then to the next keyframe; a v1 share drops to its next cluster.
 
+mod help;
+
 use std::{
     collections::{HashMap, VecDeque},
     time::{Duration, Instant},
@@ -15,6 +17,8 @@ use pulse_proto::{
     media::MediaHeader,
 };
 
+use self::help::Retried;
+pub(crate) use self::help::Starving;
 use super::{
     carry::{Admission, Carry, Decision},
     gate::{DependencyGate, Verdict},
@@ -23,8 +27,7 @@ use super::{
 use crate::limits::{
     BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, MAX_AUDIO_AGE, MAX_AUDIO_BYTES,
     MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES, MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE,
-    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, RETRY_PATIENCE, STARVED_MEMORY,
-    STARVED_RETRY, STARVED_RETRY_MAX,
+    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, RETRY_PATIENCE,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -122,15 +125,6 @@ struct Layer {
     ask_after: Duration,
 }
 
-/// A track of which a receiver can decode nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Starving {
-    /// Which.
-    pub(crate) track: TrackRef,
-    /// Whether it is worth a keyframe that everybody gets.
-    pub(crate) keyframe: bool,
-}
-
 /// All that waits for one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
@@ -144,7 +138,7 @@ pub(crate) struct Lanes {
     layers: HashMap<LayerKey, Layer>,
     carry: Carry,
     /// Tracks that are tried again: their cached keyframes are due.
-    retried: Vec<TrackRef>,
+    retried: Vec<Retried>,
     share: VecDeque<Queued>,
     share_bytes: usize,
     /// Share chunks were dropped: the next one that leaves begins at a cluster.
@@ -225,6 +219,7 @@ impl Lanes {
         Taken {
             held: (leaving.room <= 0 && (pictures || self.needs_help()))
                 || (!self.control.is_empty() && leaving.room <= -CONTROL_BESIDE),
+            paused: self.carry.paused() > 0,
             ..leaving.taken
         }
     }
@@ -239,62 +234,12 @@ impl Lanes {
         }
     }
 
-    /// Video tracks of which the receiver can decode nothing until a keyframe comes; each is
-    /// named once in a while until it does. Ask while it can take one.
-    pub(crate) fn starving(&mut self, now: Instant) -> Vec<Starving> {
-        let mut all = Vec::new();
-        for track in self.retried.drain(..) {
-            let key = LayerKey {
-                publisher: track.participant,
-                track: track.track,
-                spatial: 0,
-            };
-            let layer = self.layers.entry(key).or_default();
-            layer.asked_at = Some(now);
-            layer.ask_after = RETRY_PATIENCE;
-            let keyframe = false;
-            all.push(Starving { track, keyframe });
-        }
-        let carry = &self.carry;
-        let starved = |(key, layer): &(&LayerKey, &mut Layer)| {
-            layer.gate.starved() && !carry.is_paused(key.track())
-        };
-        for (key, layer) in self.layers.iter_mut().filter(starved) {
-            let since = layer.asked_at.map(|at| now.saturating_duration_since(at));
-            // A still that is on its way comes first.
-            let waits = || self.video.iter().any(|item| item.key == *key);
-            if since.is_some_and(|since| since < layer.ask_after) || waits() {
-                continue;
-            }
-            let fresh = since.is_none_or(|since| since >= STARVED_MEMORY);
-            layer.ask_after = if fresh {
-                STARVED_RETRY
-            } else {
-                (layer.ask_after * 2).min(STARVED_RETRY_MAX)
-            };
-            layer.asked_at = Some(now);
-            all.push(Starving {
-                track: key.track(),
-                keyframe: true,
-            });
-        }
-        all
-    }
-
-    fn needs_help(&self) -> bool {
-        !self.retried.is_empty()
-            || self
-                .layers
-                .iter()
-                .any(|(key, layer)| layer.gate.starved() && !self.carry.is_paused(key.track()))
-    }
-
     /// Decides what the link carries from now on, given what the receiver has acknowledged.
     pub(crate) fn review(&mut self, now: Instant) -> Option<Decision> {
         let decision = self.carry.review(now)?;
         match decision {
             Decision::Pause(track) => self.cut(track),
-            Decision::Retry(track) => self.retried.push(track),
+            Decision::Retry(track) => self.retry(track, RETRY_PATIENCE),
             Decision::Reduce | Decision::Restore => {}
         }
         Some(decision)
@@ -309,7 +254,7 @@ impl Lanes {
         {
             layer.gate.cut();
         }
-        self.retried.retain(|key| *key != track);
+        self.retried.retain(|retried| retried.track != track);
         self.video.retain(|item| item.key.track() != track);
         self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
     }
@@ -340,7 +285,7 @@ impl Lanes {
         let gone =
             |key: TrackRef| key.participant == publisher && track.is_none_or(|t| t == key.track);
         self.layers.retain(|key, _| !gone(key.track()));
-        self.retried.retain(|key| !gone(*key));
+        self.retried.retain(|retried| !gone(retried.track));
         self.video.retain(|item| !gone(item.key.track()));
         self.video_bytes = self.video.iter().map(|item| item.bytes.len()).sum();
     }

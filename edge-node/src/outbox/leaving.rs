@@ -12,6 +12,8 @@ pub(crate) struct Taken {
     pub(crate) bytes: usize,
     /// Something waits for the receiver to acknowledge more.
     pub(crate) held: bool,
+    /// A track is paused: probing makes sense.
+    pub(crate) paused: bool,
     /// How long the oldest of it has waited: control, audio, video, v1.
     pub(crate) ages: [Option<Duration>; 4],
 }

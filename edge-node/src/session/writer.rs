@@ -16,8 +16,9 @@ use crate::{
     clock,
     limits::{DRAIN_TIMEOUT, LINK_REPORT, V1_PING_INTERVAL, WRITE_TIMEOUT},
     metrics,
-    outbox::{Ending, Outbox, Starving},
+    outbox::{Ending, Outbox, Starving, Taken},
     pace::Pace,
+    probe::{Answer, Probe},
     room::{Input, MemberRef, RoomHandle},
     socket::Socket,
 };
@@ -37,10 +38,12 @@ pub(super) async fn write_loop(
     let mut pacer = Pacer {
         kernel,
         pace: Pace::new(clock::now()),
+        probe: Probe::default(),
         told_at: None,
     };
     loop {
-        let (held, ending) = pacer.take(outbox, &mut batch);
+        let (taken, ending) = pacer.take(outbox, &mut batch);
+        let mut probing = None;
         // Who has no room for a picture now is not given one, nor is one made for it.
         if pacer.room() > 0 {
             for Starving { track, keyframe } in outbox.starving(clock::now()) {
@@ -56,16 +59,19 @@ pub(super) async fn write_loop(
             return Some(ending);
         }
         if batch.is_empty() {
-            let look_at = held.then(|| pacer.pace.look_at());
+            let look_at = taken.held.then(|| pacer.pace.look_at());
+            let probe_at = pacer.probe_at(taken.paused);
             tokio::select! {
                 () = outbox.ready() => {}
                 () = due(look_at) => {}
+                () = due(probe_at) => probing = pacer.probe(outbox),
                 () = due(ping_at) => {
                     ping_at = protocol_ping(protocol);
                     timeout(WRITE_TIMEOUT, sink.send(Message::Ping(Bytes::new()))).await.ok()?.ok()?;
                 }
             }
-            continue;
+            let Some(probe) = &probing else { continue };
+            batch.push(probe.frame.clone());
         }
         let bytes: usize = batch.iter().map(Bytes::len).sum();
         metrics::sent(batch.len(), bytes);
@@ -83,7 +89,18 @@ pub(super) async fn write_loop(
                 return Some(Ending::Error(ErrorCode::TooSlow));
             }
         }
+        if let Some(probe) = probing {
+            pacer.on_probe_sent(&probe);
+        }
     }
+}
+
+/// A probe on its way to the kernel.
+struct Probing {
+    frame: Bytes,
+    /// Bytes a second that it is to show.
+    rate: u64,
+    at: Instant,
 }
 
 /// Takes from an outbox what its receiver's kernel should be given now.
@@ -91,6 +108,7 @@ struct Pacer {
     /// `None` where it tells nothing: nothing is held back then.
     kernel: Option<Socket>,
     pace: Pace,
+    probe: Probe,
     /// When operators were last told what it measures.
     told_at: Option<Instant>,
 }
@@ -106,17 +124,18 @@ impl Pacer {
     }
 
     /// Fills the batch. The kernel is asked once, and only when something would be held back by what
-    /// is known of it. Returns whether something is, and how the connection ends.
-    fn take(&mut self, outbox: &Outbox, batch: &mut Vec<Bytes>) -> (bool, Option<Ending>) {
+    /// is known of it. Returns what was taken last, and how the connection ends.
+    fn take(&mut self, outbox: &Outbox, batch: &mut Vec<Bytes>) -> (Taken, Option<Ending>) {
         let now = clock::now();
         let (taken, ending) = outbox.take(now, 0, self.room(), batch);
         self.pace.on_sent(taken.bytes as u64);
         metrics::leaving(taken.ages);
         if !taken.held || now < self.pace.look_at() {
-            return (taken.held, ending);
+            return (taken, ending);
         }
         let Some(kernel) = &self.kernel else {
-            return (false, ending);
+            let held = false;
+            return (Taken { held, ..taken }, ending);
         };
         let Some(reading) = kernel.read_kernel() else {
             self.kernel = None;
@@ -137,7 +156,43 @@ impl Pacer {
         let (more, ending) = outbox.take(now, taken.bytes, self.room(), batch);
         self.pace.on_sent(more.bytes as u64);
         metrics::leaving(more.ages);
-        (more.held, ending)
+        (more, ending)
+    }
+
+    /// When the link is to be probed, or the answer to a probe is due.
+    fn probe_at(&mut self, paused: bool) -> Option<Instant> {
+        self.probe
+            .next(clock::now(), paused && self.kernel.is_some())
+    }
+
+    /// Takes an answer, or gives a probe that is to leave now. Nothing else waits: voices come first.
+    fn probe(&mut self, outbox: &Outbox) -> Option<Probing> {
+        let reading = self.kernel.as_ref()?.read_kernel()?;
+        let at = clock::now();
+        outbox.on_acked(reading.acked);
+        self.pace.on_reading(at, reading, 0);
+        if let Some(answer) = self.probe.on_look(at, reading.acked) {
+            metrics::probed(answer.label());
+            if answer == Answer::InTime {
+                outbox.on_probe_in_time(at);
+            }
+            return None;
+        }
+        let probe = outbox.probe(at).filter(|_| self.pace.room() > 0);
+        let Some((frame, rate)) = probe else {
+            self.probe.postpone(at);
+            return None;
+        };
+        let frame = frame.bytes().clone();
+        Some(Probing { frame, rate, at })
+    }
+
+    fn on_probe_sent(&mut self, probe: &Probing) {
+        self.pace.on_sent(probe.frame.len() as u64);
+        if let Some(reading) = self.kernel.as_ref().and_then(Socket::read_kernel) {
+            self.probe
+                .on_sent(probe.at, probe.frame.len(), probe.rate, reading);
+        }
     }
 }
 

@@ -36,6 +36,14 @@ pub struct ConstrainedTrack {
 pub struct Constrained {
     /// The tracks.
     pub tracks: Vec<ConstrainedTrack>,
+    /// Makes the message longer and means nothing: it is written and never read.
+    #[serde(skip_deserializing, skip_serializing_if = "String::is_empty")]
+    pub padding: String,
+}
+
+impl Constrained {
+    /// What `padding` takes beside its characters.
+    pub const PADDING_FIELD: usize = r#","padding":"""#.len();
 }
 
 impl Control for Constrained {

@@ -143,6 +143,51 @@ fn retries_become_rare_and_a_success_makes_them_soon_again() {
 }
 
 #[test]
+fn a_probe_in_time_ends_a_pause_at_once() {
+    let (camera, screen) = (of(1, CAMERA), of(2, SCREEN));
+    let mut rig = Rig::new(vec![(camera, 80_000, false), (screen, 60_000, false)]);
+    assert_eq!(rig.carry.sought(rig.now), None);
+    assert_eq!(
+        rig.carry.on_probe_in_time(rig.now),
+        None,
+        "nothing is paused"
+    );
+    while rig.carry.paused() < 2 {
+        rig.second(5_000);
+    }
+    assert_eq!(rig.carry.sought(rig.now), Some(60_000));
+    let retried = rig.carry.on_probe_in_time(rig.now);
+    assert_eq!(retried, Some(Decision::Retry(screen)));
+    assert_eq!(rig.carry.paused(), 1);
+    // One at a time.
+    assert_eq!(rig.carry.sought(rig.now), None);
+    assert_eq!(rig.carry.on_probe_in_time(rig.now), None);
+}
+
+/// A link that lets a probe pass at once and no stream, as one with a token bucket.
+#[test]
+fn probes_that_mislead_make_no_more_tries_than_twice_the_usual() {
+    let camera = of(1, CAMERA);
+    let tries = |probes: bool| {
+        let mut rig = Rig::new(vec![(camera, 100_000, false)]);
+        let mut tries = 0;
+        for _ in 0..180 {
+            let decision = rig.second(30_000);
+            tries += usize::from(decision == Some(Decision::Retry(camera)));
+            if probes && rig.carry.sought(rig.now).is_some() {
+                tries += usize::from(rig.carry.on_probe_in_time(rig.now).is_some());
+            }
+        }
+        tries
+    };
+    let (usual, misled) = (tries(false), tries(true));
+    assert!(
+        usual > 4 && misled <= usual * 2,
+        "{misled} tries, usually {usual}"
+    );
+}
+
+#[test]
 fn the_screen_comes_back_first_and_layers_last() {
     let (camera, screen) = (of(1, CAMERA), of(2, SCREEN));
     let mut rig = Rig::new(vec![(camera, 80_000, true), (screen, 60_000, false)]);
