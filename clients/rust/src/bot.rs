@@ -6,7 +6,7 @@ use std::{future::Future, pin::pin, time::Duration};
 use pulse_proto::{
     DisplayName, ErrorCode, RoomName,
     control::{CodecConfig, Source as TrackSource, Subscribe, TrackConfig},
-    limits::{FRAME_HEADER, IDLE_TIMEOUT, MAX_CHUNK_PAYLOAD, MEDIA_HEADER},
+    limits::IDLE_TIMEOUT,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until};
 
@@ -15,12 +15,13 @@ use crate::{
     client::{Client, Event, JoinOptions},
     connection::{Closed, SocketOptions},
     error::ClientError,
-    limits::{RECONNECT_FIRST, RECONNECT_LONGEST, REPORT_INTERVAL},
+    limits::{OUTGOING_RESERVED, RECONNECT_FIRST, RECONNECT_LONGEST, REPORT_INTERVAL},
     media::{clip, tone},
     receiver::Receiver,
     report::{Report, Reporter, Sent},
     roster::Members,
-    source::{Due, Source},
+    send::{Next, Sender},
+    source::Source,
 };
 
 const MICROPHONE: u8 = 0;
@@ -92,6 +93,9 @@ pub struct Bot {
     members: Members,
     receiver: Receiver,
     reporter: Reporter,
+    sender: Sender,
+    /// The last one of this connection.
+    round_trip: Option<Duration>,
     sent: Sent,
 }
 
@@ -103,12 +107,14 @@ impl Bot {
     pub fn new(options: BotOptions) -> Result<Self, BotError> {
         RoomName::parse(&options.room).map_err(BotError::Name)?;
         DisplayName::parse(&options.name).map_err(BotError::Name)?;
+        let picture = clip().ok_or(BotError::Media)?;
+        let sound = tone().ok_or(BotError::Media)?;
+        let sender = Sender::new(&picture);
         let mut sources = Vec::new();
         for (wanted, clip, track) in [
-            (options.audio, tone(), MICROPHONE),
-            (options.video, clip(), CAMERA),
+            (options.audio, sound, MICROPHONE),
+            (options.video, picture, CAMERA),
         ] {
-            let clip = clip.ok_or(BotError::Media)?;
             if wanted {
                 let source = Source::new(clip, track, Duration::ZERO);
                 sources.push(source.begun_earlier(options.phase));
@@ -121,6 +127,8 @@ impl Bot {
             members: Members::default(),
             receiver: Receiver::default(),
             reporter: Reporter::default(),
+            sender,
+            round_trip: None,
             sent: Sent::default(),
         })
     }
@@ -184,6 +192,8 @@ impl Bot {
         report: &mut impl FnMut(&Report),
     ) -> Result<End, BotError> {
         self.members.reset(&client.welcome().roster);
+        self.sender.restart(self.started.elapsed());
+        self.round_trip = None;
         for source in &mut self.sources {
             source.request_keyframe();
         }
@@ -270,8 +280,17 @@ impl Bot {
                     }
                 }
             }
-            Event::PublisherAck(ack) => self.sent.uplink_delay_ms = Some(ack.delay_ms),
+            Event::PublisherAck(ack) => {
+                self.sent.uplink_delay_ms = Some(ack.delay_ms);
+                let now = self.started.elapsed();
+                if self.sender.acknowledged(now, &ack, self.round_trip) {
+                    let pictures = self.sender.steering().pictures;
+                    tracing::info!(?pictures, ack.delay_ms, "the uplink has changed");
+                }
+                self.drain(client).await;
+            }
             Event::Pong { round_trip } => {
+                self.round_trip = Some(round_trip);
                 self.sent.round_trip_ms = Some(round_trip.as_secs_f64() * 1e3);
             }
             Event::Error(error) => {
@@ -290,31 +309,46 @@ impl Bot {
         true
     }
 
-    /// Sends every frame that is due.
+    /// Sends the sound that is due, and as much of the pictures as there is room for.
     async fn publish(&mut self, client: &Client) {
         let now = self.started.elapsed();
         for source in &mut self.sources {
-            while let Some(Due { header, payload }) = source.take(now) {
-                let chunks = payload.len().div_ceil(MAX_CHUNK_PAYLOAD);
-                if client.room() < chunks {
-                    self.sent.dropped += 1;
-                    if !header.discardable {
+            while let Some(due) = source.take(now) {
+                if source.track() == CAMERA {
+                    if self.sender.picture(now, client.id(), &due) == Next::Keyframe {
                         source.request_keyframe();
                     }
                     continue;
                 }
-                if client.send_media(header, &payload).await.is_err() {
-                    return;
+                let frames = self.sender.sound(now, client.id(), &due, client.room());
+                self.sent.frames += u64::from(!frames.is_empty());
+                for frame in frames {
+                    self.sent.bytes += frame.len() as u64;
+                    // A connection that is over says why by its last event.
+                    let _ = client.connection().send(&frame).await;
                 }
-                self.sent.frames += 1;
-                let headers = chunks * (FRAME_HEADER + MEDIA_HEADER);
-                self.sent.bytes += (payload.len() + headers) as u64;
             }
+        }
+        self.drain(client).await;
+    }
+
+    /// Sends what waits; each acknowledgement makes room for more.
+    async fn drain(&mut self, client: &Client) {
+        let now = self.started.elapsed();
+        while client.room() > OUTGOING_RESERVED
+            && let Some(chunk) = self.sender.take(now)
+        {
+            self.sent.bytes += chunk.frame.len() as u64;
+            self.sent.frames += u64::from(chunk.last);
+            let _ = client.connection().send(&chunk.frame).await;
         }
     }
 
     fn report(&mut self, last: bool, connected: bool) -> Report {
         let now = self.started.elapsed();
+        self.sent.left_out = self.sender.left_out();
+        self.sent.dropped = self.sent.left_out.total();
+        self.sent.steering = self.sender.steering();
         self.reporter.report(
             now,
             last,

@@ -44,6 +44,78 @@ pub(crate) const RECONNECT_LONGEST: Duration = Duration::from_secs(5);
 /// A source this late starts its schedule anew instead of sending a burst of old frames.
 pub(crate) const SOURCE_LATE: Duration = Duration::from_millis(500);
 
+/// Places among the outgoing messages that pictures leave to sound and control: 64 are 1.3 s of sound.
+pub(crate) const OUTGOING_RESERVED: usize = 64;
+
+/// Under way at most on a path that has shown no queue: two keyframes of a camera. This and what follows
+/// are the browser's numbers (`uplink`, `pacer` and `rate` of its defaults).
+pub(crate) const UPLINK_START_BYTES: u64 = 65_536;
+
+/// On a path that has shown one: three chunks, beyond what it carries.
+pub(crate) const UPLINK_FLOOR_BYTES: u64 = 3_000;
+
+/// What may be under way beyond one round trip; sound waits behind it.
+pub(crate) const UPLINK_SLACK: Duration = Duration::from_millis(150);
+
+/// A longer round trip is a queue's, and one that nobody has measured is taken for this.
+pub(crate) const UPLINK_MAX_ROUND_TRIP: Duration = Duration::from_millis(1_000);
+
+/// When even the fastest of the last frames was this late, the path queues, and is taken for narrow for a
+/// while after.
+pub(crate) const UPLINK_DELAY_LIMIT_MS: u64 = 100;
+pub(crate) const UPLINK_NARROW: Duration = Duration::from_secs(60);
+
+/// A path without a queue, but for the wobble of busy machines.
+pub(crate) const UPLINK_CLEAR_MS: u64 = 50;
+
+/// Acknowledgements come each 100 ms; so long after one was due the path stands still.
+pub(crate) const UPLINK_SILENT: Duration = Duration::from_millis(400);
+
+/// Measured over less, a rate is that of a burst. A lower one is believed by `UPLINK_BELIEVE_LOWER` at a time.
+pub(crate) const UPLINK_RATE_WINDOW: Duration = Duration::from_millis(400);
+pub(crate) const UPLINK_BELIEVE_LOWER: f64 = 0.7;
+
+/// By this with each acknowledgement, 2 % a second, the round trip is believed to have grown.
+pub(crate) const UPLINK_FORGET_ROUND_TRIP: f64 = 1.002;
+
+/// Acknowledgements remembered: 400 ms of one for each 32 KiB at 160 Mbit/s. Of more the oldest is forgotten,
+/// and no rate is measured.
+pub(crate) const UPLINK_MAX_ACKS: usize = 256;
+
+/// Frames under way that are told apart: 15 s of sound and pictures. Of more the oldest is forgotten; the
+/// next one stands for it.
+pub(crate) const UPLINK_MAX_MARKS: usize = 1_024;
+
+/// Pictures are left out before they wait longer.
+pub(crate) const PACER_QUEUE: Duration = Duration::from_millis(100);
+
+/// What a path that stands still has kept for so long is of no use.
+pub(crate) const PACER_MAX_WAIT: Duration = Duration::from_millis(1_000);
+
+/// Pictures that wait: 1 s at 1 Mbit/s, six times what the clip has.
+pub(crate) const PACER_MAX_BYTES: u64 = 128 * 1024;
+
+/// What pictures may use at first, in bits a second.
+pub(crate) const LADDER_START: f64 = 600_000.0;
+
+/// Down to what was carried, less what sound takes and a queue needs to empty; by `LADDER_DOWN_FACTOR` at
+/// least and, where there is a step between, not further than `LADDER_DOWN_LEAST` at once.
+pub(crate) const LADDER_CARRIED_SHARE: f64 = 0.75;
+pub(crate) const LADDER_DOWN_FACTOR: f64 = 0.85;
+pub(crate) const LADDER_DOWN_LEAST: f64 = 0.5;
+pub(crate) const LADDER_DOWN_AFTER: Duration = Duration::from_millis(500);
+
+/// Up to below where trouble began; from there by probes, rarer by `LADDER_PROBE_RARER` each time that one
+/// fails.
+pub(crate) const LADDER_UP_AFTER: Duration = Duration::from_millis(700);
+pub(crate) const LADDER_PROBE_AFTER: Duration = Duration::from_millis(2_500);
+pub(crate) const LADDER_PROBE_RARER: f64 = 1.5;
+pub(crate) const LADDER_MAX_PROBE_AFTER: Duration = Duration::from_millis(5_000);
+
+/// Frames that leave this late arrive late, which is no word against the path for `SEND_LAG_MEMORY`.
+pub(crate) const SEND_LAG: Duration = Duration::from_millis(50);
+pub(crate) const SEND_LAG_MEMORY: Duration = Duration::from_millis(500);
+
 /// A receiver asks for one keyframe a track in this time.
 pub(crate) const KEYFRAME_REQUEST_INTERVAL: Duration =
     pulse_proto::limits::KEYFRAME_REQUEST_INTERVAL;

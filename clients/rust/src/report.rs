@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     receiver::{Receiver, StreamKey},
     roster::Members,
+    send::{LeftOut, Pictures, Steering},
 };
 
 /// Delays in ms behind the fastest frame of the same participant.
@@ -64,8 +65,12 @@ pub struct Sent {
     pub frames: u64,
     /// Messages' bytes.
     pub bytes: u64,
-    /// Codec frames left out because the connection did not keep up.
+    /// Codec frames left out because the uplink did not carry them.
     pub dropped: u64,
+    /// Why they were.
+    pub left_out: LeftOut,
+    /// How the uplink is and what is sent on it.
+    pub steering: Steering,
     /// Keyframes that others asked for.
     pub keyframe_requests: u64,
     /// Keyframes that it asked others for.
@@ -181,6 +186,16 @@ impl fmt::Display for Report {
         write!(f, "; sent {frames} frames, {} kB", bytes / 1_000)?;
         if dropped > 0 {
             write!(f, ", left out {dropped}")?;
+            causes(f, &self.sent.left_out)?;
+        }
+        let carried = self.sent.steering.carried_kbps;
+        match self.sent.steering.pictures {
+            Pictures::All => {}
+            Pictures::UpToLayer(temporal) => {
+                let layers = u16::from(temporal) + 1;
+                write!(f, "; {carried} kbit/s carry {layers} of its layers")?;
+            }
+            Pictures::Keyframes => write!(f, "; {carried} kbit/s carry its keyframes")?,
         }
         if let Some(millis) = self.sent.round_trip_ms {
             write!(f, "; round trip {millis:.1} ms")?;
@@ -211,6 +226,24 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Why frames were left out.
+fn causes(f: &mut fmt::Formatter<'_>, left_out: &LeftOut) -> fmt::Result {
+    let causes = [
+        (left_out.layers, "upper layers"),
+        (left_out.between_keyframes, "between keyframes"),
+        (left_out.reference, "need another"),
+        (left_out.queue, "behind a queue"),
+        (left_out.stale, "waited too long"),
+        (left_out.sound, "sound"),
+    ];
+    let mut before = " (";
+    for (count, cause) in causes.into_iter().filter(|(count, _)| *count > 0) {
+        write!(f, "{before}{count} {cause}")?;
+        before = ", ";
+    }
+    f.write_str(if before == ", " { ")" } else { "" })
 }
 
 #[cfg(test)]
