@@ -287,4 +287,34 @@ mod tests {
         }
         assert_eq!(fps, [10.0, 20.0, 20.0]);
     }
+
+    #[test]
+    fn what_is_left_out_is_told_with_its_causes() {
+        let left_out = LeftOut {
+            layers: 30,
+            stale: 2,
+            ..LeftOut::default()
+        };
+        let steering = Steering {
+            pictures: Pictures::UpToLayer(0),
+            carried_kbps: 140.0,
+            ..Steering::default()
+        };
+        let sent = Sent {
+            dropped: left_out.total(),
+            left_out,
+            steering,
+            ..Sent::default()
+        };
+        let (members, receiver) = (Members::default(), Receiver::default());
+        let mut reporter = Reporter::default();
+        let report = reporter.report(Duration::ZERO, false, true, &members, sent, &receiver);
+        let text = report.to_string();
+        let told =
+            "left out 32 (30 upper layers, 2 waited too long); 140 kbit/s carry 1 of its layers";
+        assert!(text.contains(told), "{text}");
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["sent"]["leftOut"]["layers"], 30);
+        assert_eq!(json["sent"]["steering"]["pictures"]["upToLayer"], 0);
+    }
 }

@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use proptest::prelude::*;
 use pulse_proto::control::Ack;
 
 use super::*;
 use crate::{
-    limits::{PACER_MAX_WAIT, UPLINK_FLOOR_BYTES},
+    limits::{PACER_MAX_BYTES, PACER_MAX_WAIT, UPLINK_FLOOR_BYTES},
     media::{clip, tone},
     source::Source,
 };
@@ -230,4 +231,55 @@ fn a_path_that_stood_still_gets_a_keyframe_and_not_what_was_kept() {
     assert!(Duration::from_micros(first.captured_us) > back - PACER_MAX_WAIT);
     assert!(link.slowest_sound(16, 30) < Duration::from_millis(100));
     assert_eq!(sender.steering().pictures, Pictures::All);
+}
+
+proptest! {
+    /// Whatever an edge acknowledges: sound leaves at once, what leaves of pictures is decodable, what waits
+    /// is bounded, and every picture has left or has a cause.
+    #[test]
+    fn lies_cost_pictures_alone(
+        turns in prop::collection::vec(
+            (0..300_u64, 0..3_u8, any::<u32>(), any::<u64>(), any::<u64>(), 0..3_u8, any::<u16>()),
+            1..300,
+        ),
+    ) {
+        let mut sender = Sender::new(&clip().unwrap());
+        let mut camera = Source::new(clip().unwrap(), PICTURE, Duration::ZERO);
+        let mut microphone = Source::new(tone().unwrap(), SOUND, Duration::ZERO);
+        let mut link = Link::new(Duration::ZERO);
+        let (mut now, mut pictures) = (Duration::ZERO, 0);
+        for (wait_ms, kind, seq, bytes, delay_ms, track, round_trip_ms) in turns {
+            now += Duration::from_millis(wait_ms);
+            while let Some(due) = microphone.take(now) {
+                prop_assert_eq!(sender.sound(now, ID, &due, 1).len(), 1);
+            }
+            while let Some(due) = camera.take(now) {
+                pictures += 1;
+                if sender.picture(now, ID, &due) == Next::Keyframe {
+                    camera.request_keyframe();
+                }
+            }
+            while let Some(chunk) = sender.take(now) {
+                let header = MediaHeader::parse(&chunk.frame).unwrap();
+                prop_assert_eq!(chunk.last, header.last);
+                if header.last {
+                    link.pictures.push((now, header));
+                }
+            }
+            prop_assert!(sender.steering().waiting_bytes <= PACER_MAX_BYTES);
+            if kind > 0 {
+                let (seq, delay_ms) = if kind == 1 { (seq, delay_ms) } else { (seq % 500, delay_ms % 200) };
+                let acks = vec![Ack { track, layer: 0, seq }];
+                let ack = PublisherAck { acks, bytes, delay_ms };
+                let round_trip = Duration::from_millis(round_trip_ms.into());
+                sender.acknowledged(now, &ack, Some(round_trip));
+            }
+        }
+        link.assert_decodable();
+        // What still waits is dropped with the connection.
+        sender.restart(now);
+        let left_out = sender.left_out();
+        prop_assert_eq!(left_out.sound, 0);
+        prop_assert_eq!(link.pictures.len() as u64 + left_out.total(), pictures);
+    }
 }
