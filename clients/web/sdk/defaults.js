@@ -121,8 +121,8 @@ export const defaults = Object.freeze({
   uplink: Object.freeze({
     // Under way at most on a path that has shown no queue: two keyframes of a camera. On one that has: three chunks, beyond what it carries.
     startBytes: 65_536, floorBytes: 3000,
-    // What may be under way beyond one round trip; audio waits behind it.
-    slackMs: 150,
+    // What may be under way beyond one round trip, of the 150 ms that are allowed; audio waits behind it.
+    slackMs: 120,
     // When even the fastest of the last frames was this late, the path queues, and is taken for narrow for a while after.
     delayLimitMs: 100, narrowMs: 60_000,
     // A path without a queue, but for the wobble of busy machines.
