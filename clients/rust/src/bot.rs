@@ -109,7 +109,7 @@ impl Bot {
         DisplayName::parse(&options.name).map_err(BotError::Name)?;
         let picture = clip().ok_or(BotError::Media)?;
         let sound = tone().ok_or(BotError::Media)?;
-        let sender = Sender::new(&picture);
+        let sender = Sender::new(&picture, options.audio.then_some(&sound));
         let mut sources = Vec::new();
         for (wanted, clip, track) in [
             (options.audio, sound, MICROPHONE),

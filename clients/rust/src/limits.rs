@@ -98,15 +98,19 @@ pub(crate) const PACER_MAX_BYTES: u64 = 128 * 1024;
 /// What pictures may use at first, in bits a second.
 pub(crate) const LADDER_START: f64 = 600_000.0;
 
-/// Down to what was carried, less what sound takes and a queue needs to empty; by `LADDER_DOWN_FACTOR` at
+/// Down to this share of what was carried beside sound: a queue needs the rest to empty. By `LADDER_DOWN_FACTOR` at
 /// least and, where there is a step between, not further than `LADDER_DOWN_LEAST` at once.
 pub(crate) const LADDER_CARRIED_SHARE: f64 = 0.75;
 pub(crate) const LADDER_DOWN_FACTOR: f64 = 0.85;
 pub(crate) const LADDER_DOWN_LEAST: f64 = 0.5;
 pub(crate) const LADDER_DOWN_AFTER: Duration = Duration::from_millis(500);
 
-/// Up to below where trouble began; from there by probes, rarer by `LADDER_PROBE_RARER` each time that one
-/// fails.
+/// A frame of the clip's base layer has up to 3 kB, which is a queue of 160 ms at 150 kbit/s each 267 ms: only
+/// what is late for longer than from one to the next is more than such a burst.
+pub(crate) const LADDER_BURST: Duration = Duration::from_millis(270);
+
+/// Up to below where trouble began; from there by probes, a rung each, rarer by `LADDER_PROBE_RARER` each time
+/// that one fails.
 pub(crate) const LADDER_UP_AFTER: Duration = Duration::from_millis(700);
 pub(crate) const LADDER_PROBE_AFTER: Duration = Duration::from_millis(2_500);
 pub(crate) const LADDER_PROBE_RARER: f64 = 1.5;

@@ -18,13 +18,13 @@ use serde::Serialize;
 
 pub use self::ladder::{Pictures, Steps};
 use self::{
-    ladder::{Cause, Ladder, Path},
+    ladder::{Cause, Ladder, Path, bits_per_second},
     pacer::{Chunk, Pacer},
     references::References,
     uplink::Uplink,
 };
 use crate::{
-    limits::{LADDER_CARRIED_SHARE, PACER_QUEUE, SEND_LAG, SEND_LAG_MEMORY},
+    limits::{LADDER_BURST, LADDER_CARRIED_SHARE, PACER_QUEUE, SEND_LAG, SEND_LAG_MEMORY},
     media::Clip,
     source::Due,
 };
@@ -86,7 +86,11 @@ pub(crate) struct Sender {
     pacer: Pacer,
     ladder: Ladder,
     references: References,
+    /// What sound takes.
+    sound_bits_per_s: f64,
     left_out: LeftOut,
+    /// Since when every acknowledgement tells of a queue.
+    late_since: Option<Duration>,
     /// Whether pictures found a queue here since the last acknowledgement.
     skipped: bool,
     /// Whether what waited was dropped and no keyframe has followed yet.
@@ -95,14 +99,16 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// For the pictures of this clip.
-    pub(crate) fn new(clip: &Clip) -> Self {
+    /// For the pictures of one clip, beside this sound.
+    pub(crate) fn new(picture: &Clip, sound: Option<&Clip>) -> Self {
         Self {
             uplink: Uplink::default(),
             pacer: Pacer::default(),
-            ladder: Ladder::new(clip),
+            ladder: Ladder::new(picture),
             references: References::default(),
+            sound_bits_per_s: sound.map_or(0.0, |sound| bits_per_second(sound, |_| true)),
             left_out: LeftOut::default(),
+            late_since: None,
             skipped: false,
             begins_anew: false,
             lagged_until: Duration::ZERO,
@@ -114,6 +120,7 @@ impl Sender {
         self.uplink = Uplink::default();
         self.left_out.stale += self.pacer.clear();
         self.references.forget();
+        self.late_since = None;
         self.skipped = false;
         self.ladder.begin(now);
     }
@@ -212,14 +219,17 @@ impl Sender {
         let (skipped, lagged) = (self.skipped, now < self.lagged_until);
         self.skipped = false;
         let cause = if self.uplink.is_late(now) {
-            Some(Cause::Late)
+            let since = *self.late_since.get_or_insert(now);
+            (now.saturating_sub(since) >= LADDER_BURST).then_some(Cause::Late)
         } else {
+            self.late_since = None;
             (skipped && !self.uplink.is_clear()).then_some(Cause::Waiting)
         };
+        let left_by_sound = self.uplink.bits_per_second() - self.sound_bits_per_s;
         let path = Path {
             trouble: cause.filter(|_| !lagged),
             clear: self.uplink.is_clear() && !skipped,
-            carried_bits_per_s: self.uplink.bits_per_second() * LADDER_CARRIED_SHARE,
+            carried_bits_per_s: left_by_sound * LADDER_CARRIED_SHARE,
         };
         self.ladder.update(now, path)
     }

@@ -174,9 +174,10 @@ impl Ladder {
         }
         let calm = since_change.min(now.saturating_sub(self.trouble_at));
         if self.probing && calm >= LADDER_UP_AFTER {
-            // It carries more than it did.
+            // It carries more than it did; what the next rung needs is far from that and a probe again.
             self.probing = false;
-            self.ceiling = None;
+            self.probe_after = LADDER_PROBE_AFTER;
+            self.ceiling = Some(self.at - 1);
         }
         let next = self.at - 1;
         let free = self.ceiling.is_none_or(|ceiling| next > ceiling);
@@ -204,22 +205,26 @@ impl Ladder {
     }
 }
 
-/// What these frames of a clip need, the headers of their chunks included.
 fn rung(clip: &Clip, pictures: Pictures) -> Rung {
-    let sent = |packet: &&Packet| match pictures {
+    let sent = |packet: &Packet| match pictures {
         Pictures::All => true,
         Pictures::UpToLayer(temporal) => packet.temporal <= temporal,
         Pictures::Keyframes => packet.reference == 0,
     };
-    let packets = clip.packets.iter().filter(sent);
+    Rung {
+        pictures,
+        bits_per_s: bits_per_second(clip, sent),
+    }
+}
+
+/// What these packets of a clip need, the headers of their messages included.
+pub(super) fn bits_per_second(clip: &Clip, sent: impl Fn(&Packet) -> bool) -> f64 {
+    let packets = clip.packets.iter().filter(|packet| sent(packet));
     let bytes: u64 = packets
         .map(|packet| message_bytes(packet.payload.len()))
         .sum();
     let clip_s = f64::from(clip.packet_us) * clip.packets.len() as f64 / 1e6;
-    Rung {
-        pictures,
-        bits_per_s: bytes as f64 * 8.0 / clip_s.max(1e-3),
-    }
+    bytes as f64 * 8.0 / clip_s.max(1e-3)
 }
 
 #[cfg(test)]
@@ -282,10 +287,12 @@ mod tests {
             (ladder.pictures(), ladder.steps.probes),
             (Pictures::UpToLayer(0), 1)
         );
-        assert!(ladder.update(ms(12_200), CALM));
-        assert!(ladder.update(ms(12_900), CALM));
+        assert!(!ladder.update(ms(12_200), CALM));
+        assert!(ladder.update(ms(14_000), CALM));
+        assert!(!ladder.update(ms(14_700), CALM));
+        assert!(ladder.update(ms(16_500), CALM));
         assert_eq!(ladder.pictures(), Pictures::All);
-        assert_eq!((ladder.steps.up, ladder.steps.probes), (3, 1));
+        assert_eq!((ladder.steps.up, ladder.steps.probes), (3, 3));
     }
 
     #[test]

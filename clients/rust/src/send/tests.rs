@@ -101,7 +101,7 @@ impl Link {
 /// Sends for so long over a path of which `bits_per_s` says what it carries at a second.
 fn publish(seconds: u64, with_sound: bool, bits_per_s: impl Fn(u64) -> u64) -> (Link, Sender) {
     let picture = clip().unwrap();
-    let mut sender = Sender::new(&picture);
+    let mut sender = Sender::new(&picture, with_sound.then(|| tone().unwrap()).as_ref());
     let mut camera = Source::new(picture, PICTURE, Duration::from_millis(7));
     let mut microphone = Source::new(tone().unwrap(), SOUND, Duration::ZERO);
     let mut link = Link::new(Duration::from_millis(20));
@@ -243,7 +243,7 @@ proptest! {
             1..300,
         ),
     ) {
-        let mut sender = Sender::new(&clip().unwrap());
+        let mut sender = Sender::new(&clip().unwrap(), None);
         let mut camera = Source::new(clip().unwrap(), PICTURE, Duration::ZERO);
         let mut microphone = Source::new(tone().unwrap(), SOUND, Duration::ZERO);
         let mut link = Link::new(Duration::ZERO);
