@@ -324,8 +324,8 @@ async fn read(
         let Some(arrival) = assembly.push(&header, &frame) else {
             continue;
         };
-        if !arrival.sound {
-            return Err(format!("frame {} came damaged or twice", header.sequence).into());
+        if let Some(fault) = arrival.fault {
+            return Err(format!("frame {}: {fault}", header.sequence).into());
         }
         let after = began.elapsed();
         if header.track == MICROPHONE {

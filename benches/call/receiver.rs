@@ -2,6 +2,7 @@
 //! against the moment it was due.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -30,8 +31,10 @@ pub struct Arrival {
     pub header: MediaHeader,
     /// How long ago it was due.
     pub age: Duration,
-    /// Its bytes are its own, and no newer one of its track came before it.
-    pub sound: bool,
+    /// Why it is not whole, in order and with its own bytes.
+    pub fault: Option<Cow<'static, str>>,
+    /// It is a chunk of a frame that is whole already, or older than one that is.
+    pub superseded: bool,
 }
 
 /// Puts the codec frames of both tracks together.
@@ -53,13 +56,15 @@ impl Assembly {
         let now_us = self.origin.elapsed().as_micros() as u64;
         let (reassembler, newest) = &mut self.tracks[usize::from(header.track == MICROPHONE)];
         let age = Duration::from_micros(now_us.saturating_sub(header.captured_us));
+        let superseded = newest.is_some_and(|newest| !newer(header.sequence, newest));
         let whole = match reassembler.push(header, frame) {
             Ok(whole) => whole?,
-            Err(_) => {
+            Err(rejection) => {
                 return Some(Arrival {
                     header: *header,
                     age,
-                    sound: false,
+                    fault: Some(rejection.detail),
+                    superseded,
                 });
             }
         };
@@ -72,7 +77,12 @@ impl Assembly {
         Some(Arrival {
             header: *header,
             age,
-            sound: in_order && intact,
+            superseded,
+            fault: match (in_order, intact) {
+                (true, true) => None,
+                (_, false) => Some("its bytes are not its own".into()),
+                (false, true) => Some("a newer one came before it".into()),
+            },
         })
     }
 }
@@ -152,7 +162,10 @@ async fn receive(
                     continue;
                 };
                 let mut seen = lock(&seen);
-                if !arrival.sound {
+                if let Some(fault) = arrival.fault {
+                    if seen.unsound == 0 {
+                        eprintln!("the first of the audience's frames that is not sound: {fault}");
+                    }
                     seen.unsound += 1;
                 } else if let Some(window) = window(&header) {
                     let age_us = arrival.age.as_micros() as u64;
