@@ -70,9 +70,11 @@ async fn a_room_needs_a_host_and_lives_while_somebody_is_in_it() {
         "4004 and no message of a later wire"
     );
 
-    let host = V1Client::connect(&world.url(), "room", Some("secret"), "Host")
+    let mut host = V1Client::connect(&world.url(), "room", Some("secret"), "Host")
         .await
         .unwrap();
+    // Its room is there once it is listed.
+    assert_eq!(listed(&mut host, 1).await, ["Host"]);
     let mut guest = V1Client::connect(&world.url(), "room", None, "Guest")
         .await
         .unwrap();
