@@ -65,15 +65,15 @@ fn an_answer_is_taken_once_and_the_next_probe_waits() {
     assert_eq!(probe.next(now, false), None);
     assert_eq!(probe.next(now, true), Some(now + PROBE_INTERVAL));
     assert_eq!(probe.on_look(now, 0), None, "nothing was sent");
-    probe.on_sent(now, PROBE_BYTES, SOUGHT, reading(0, 1_200));
+    probe.on_sent(now, PROBE_BYTES, SOUGHT, reading(0, 1_000));
     assert_eq!(probe.next(now, true), Some(now + PATH + PROBE_SLACK));
     assert!(probe.on_look(now + ms(55), 0).is_some());
-    assert_eq!(probe.on_look(now + ms(55), 1_200), None);
+    assert_eq!(probe.on_look(now + ms(55), 1_000), None);
     assert_eq!(probe.next(now, true), Some(now + PROBE_INTERVAL));
     // Nothing is paused any more: what is under way means nothing.
-    probe.on_sent(now, PROBE_BYTES, SOUGHT, reading(0, 1_200));
+    probe.on_sent(now, PROBE_BYTES, SOUGHT, reading(0, 1_000));
     assert_eq!(probe.next(now, false), None);
-    assert_eq!(probe.on_look(now + ms(55), 1_200), None);
+    assert_eq!(probe.on_look(now + ms(55), 1_000), None);
 }
 
 proptest! {
