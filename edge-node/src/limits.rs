@@ -54,21 +54,21 @@ pub(crate) const STARVED_MEMORY: Duration = Duration::from_secs(20);
 /// one. At 256 kbit/s one of 20 KB takes longer.
 pub(crate) const RETRY_PATIENCE: Duration = Duration::from_secs(1);
 
-/// The same where a probe has found that the link carries it: a still of 20 KB at 1.6 Mbit/s.
-pub(crate) const PROBED_PATIENCE: Duration = Duration::from_millis(100);
+/// The same where a probe has found that the link carries it: longer than a still stands in the lane there.
+pub(crate) const PROBED_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How often a link is probed while a track is paused, and by how many bytes: one segment, for a second one
-/// waits for the kernel's pace. With the 60 bytes of TLS, TCP and IP about it 5 KB a second, 16 % of a
+/// waits for the kernel's pace. With the 60 bytes of TLS, TCP and IP about it 5.3 KB a second, 17 % of a
 /// link of 256 kbit/s. A longer list is followed by a longer pause.
-pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(250);
+pub(crate) const PROBE_INTERVAL: Duration = Duration::from_millis(200);
 /// Bytes of one probe.
-pub(crate) const PROBE_BYTES: usize = 1_200;
+pub(crate) const PROBE_BYTES: usize = 1_000;
 /// Lists of more paused tracks (28) are not sent as probes: voices would stand behind them for longer
 /// than behind the pictures that may be unacknowledged.
 pub(crate) const PROBE_BYTES_MAX: usize = OUTSTANDING_MIN as usize;
 
 /// An acknowledgement may take this much longer than the path whatever the rate that is sought: what
-/// receivers and kernels wait for. 256 kbit/s take 39 ms for a probe.
+/// receivers and kernels wait for. 256 kbit/s take 33 ms for a probe.
 pub(crate) const PROBE_SLACK: Duration = Duration::from_millis(15);
 
 /// Who looks for the answer so much after it was due cannot tell when it came.
@@ -95,6 +95,10 @@ pub(crate) const CARRY_RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// A track that was tried again counts as carried after this: two keyframes of a camera.
 pub(crate) const CARRY_TRIAL: Duration = Duration::from_secs(8);
+
+/// A track that a probe brought back and that fails within this was not carried: two looks, and what may wait.
+/// One that fails later was, and the link has become narrow again.
+pub(crate) const CARRY_MISLED: Duration = Duration::from_secs(3);
 
 /// Bytes handed to a socket between two looks at the lanes: 32 ms at 4 Mbit/s.
 pub(crate) const WRITE_BATCH: usize = 16 * 1024;
@@ -242,6 +246,9 @@ pub(crate) const MAX_WRITE_BUFFER: usize = 2 * MAX_MESSAGE;
 
 /// Operators' connections at once: a few scrapers.
 pub(crate) const MAX_OPS_CONNECTIONS: usize = 64;
+
+/// Files that are open beside connections: listeners, the runtime's, logs.
+pub(crate) const OTHER_FILES: usize = 64;
 
 /// After an accept that failed for want of a descriptor or memory, others get time to end.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -18,8 +18,8 @@ use pulse_proto::{
 };
 
 use crate::limits::{
-    CARRY_IDLE, CARRY_RETRY_MAX, CARRY_RETRY_MIN, CARRY_REVIEW, CARRY_SHORT, CARRY_STALL,
-    CARRY_TRIAL,
+    CARRY_IDLE, CARRY_MISLED, CARRY_RETRY_MAX, CARRY_RETRY_MIN, CARRY_REVIEW, CARRY_SHORT,
+    CARRY_STALL, CARRY_TRIAL,
 };
 
 const EVERY_LAYER: u8 = MAX_TEMPORAL_LAYERS - 1;
@@ -59,8 +59,8 @@ enum Standing {
     },
     Trial {
         until: Instant,
-        /// A probe began it.
-        probed: bool,
+        /// When a probe began it.
+        probed_at: Option<Instant>,
     },
 }
 
@@ -115,13 +115,23 @@ impl Track {
     }
 
     fn attempt(&mut self, now: Instant, probed: bool) {
-        let until = now + CARRY_TRIAL;
-        self.standing = Standing::Trial { until, probed };
+        self.standing = Standing::Trial {
+            until: now + CARRY_TRIAL,
+            probed_at: probed.then_some(now),
+        };
     }
 
     fn pause(&mut self, now: Instant) {
+        let probed_at = match self.standing {
+            Standing::Trial { probed_at, .. } => probed_at,
+            Standing::Sent | Standing::Paused { .. } => None,
+        };
+        let misled = probed_at.is_some_and(|at| now < at + CARRY_MISLED);
+        if probed_at.is_some() && !misled {
+            // It was carried, and is no longer.
+            self.retry = CARRY_RETRY_MIN;
+        }
         let until = now + self.retry;
-        let misled = matches!(self.standing, Standing::Trial { probed: true, .. });
         self.standing = Standing::Paused {
             until,
             probes_from: if misled { until } else { now },

@@ -164,6 +164,22 @@ fn a_probe_in_time_ends_a_pause_at_once() {
     assert_eq!(rig.carry.on_probe_in_time(rig.now), None);
 }
 
+#[test]
+fn a_link_that_was_good_for_some_seconds_is_probed_again() {
+    let camera = of(1, CAMERA);
+    let mut rig = Rig::new(vec![(camera, 100_000, false)]);
+    for _ in 0..4 {
+        while rig.carry.paused() == 0 {
+            rig.second(30_000);
+        }
+        assert_eq!(
+            rig.carry.on_probe_in_time(rig.now),
+            Some(Decision::Retry(camera))
+        );
+        assert_eq!(rig.seconds(5, 200_000), []);
+    }
+}
+
 /// A link that lets a probe pass at once and no stream, as one with a token bucket.
 #[test]
 fn probes_that_mislead_make_no_more_tries_than_twice_the_usual() {
