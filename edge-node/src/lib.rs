@@ -13,6 +13,7 @@ mod images;
 mod limits;
 mod listener;
 mod metrics;
+mod open_files;
 mod outbox;
 mod pace;
 mod probe;
@@ -91,6 +92,7 @@ impl Edge {
     /// # Errors
     /// [`StartError`], with what to do.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        open_files::raise_limit(config.max_connections);
         let tls = tls::acceptor(&config)?;
         let listeners = listen(&config).await?;
         let ops = bind(config.ops_addr, "--ops-addr").await?;
