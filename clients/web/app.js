@@ -9,7 +9,7 @@ import { showCall } from './ui/call.js'
 import { sentenceOf } from './ui/dom.js'
 import { isDeviceError } from './ui/faults.js'
 import { showLobby } from './ui/lobby.js'
-import { loadPreferences } from './ui/preferences.js'
+import { applyCameraQuality, loadPreferences } from './ui/preferences.js'
 import { isRoomName, linkTo, putRoomInLocation, randomRoom, roomOfLocation } from './ui/roomlink.js'
 import { showNotice } from './ui/screens.js'
 import { applyTheme } from './ui/theme.js'
@@ -20,6 +20,7 @@ import { clearToasts, toastError } from './ui/toast.js'
 const root = /** @type {HTMLElement} */ (document.getElementById('app'))
 const preferences = loadPreferences()
 applyTheme(preferences.theme)
+applyCameraQuality(preferences)
 /** @type {{close: () => void} | null} */
 let screen = null
 /** The call that is going on, if any. @type {Room | null} */

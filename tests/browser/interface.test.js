@@ -298,3 +298,18 @@ play('fifty people stand on pages, and whoever speaks comes to the first', async
   assert.equal(await shown(), first)
   await ada.screenshot('fifty')
 })
+
+play('the camera can be asked for more, and gives it from then on', async ({ enter, link }) => {
+  // Alone: a second page of this browser would hold the one camera at its size.
+  const ada = await enter('Ada')
+  await ada.join(link)
+  await ada.picture('Ada').waitFor()
+  await ada.get('control-more').click()
+  await ada.get('camera-quality-high').check()
+  await ada.page.keyboard.press('Escape')
+  const wide = (/** @type {string} */ selector) => ada.page.waitForFunction((selector) => document.querySelector(selector)?.videoWidth === 1280, selector)
+  await wide('[data-testid=tile][data-name=Ada] video')
+  await ada.page.waitForFunction(() => globalThis.pulseRoom.statistics().sent?.tracks.some(({ config }) => config?.codedWidth >= 640))
+  await ada.page.reload()
+  await wide('.preview-picture video')
+})

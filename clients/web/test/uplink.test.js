@@ -20,16 +20,26 @@ test('a path without a queue holds so many bytes, and gets room with what is ack
   assert.equal(uplink.roomBytes(100), limits.startBytes - 39_000)
 })
 
-test('an acknowledged frame stands for everything before it, of other tracks too, and for no more than its first chunk', () => {
+test('an acknowledged frame stands for everything before it, of other tracks too, whatever the edge has not counted', () => {
   const uplink = new Uplink()
   uplink.sent(1, 7, 1000, true)
   uplink.sent(0, 3, 200, true)
   uplink.sent(1, 8, 1000, true)
   uplink.sent(1, 8, 1000, false)
-  uplink.acknowledged(0, ack(3, 1200, 0, 0), 10)
+  uplink.acknowledged(0, ack(3, 200, 0, 0), 10)
   assert.equal(uplink.unackedBytes, 2000)
-  uplink.acknowledged(100, ack(8, 3200), 10)
+  uplink.acknowledged(100, ack(8, 1200), 10)
   assert.equal(uplink.unackedBytes, 1000)
+})
+
+test('the chunks of one frame count as they come, with nothing after them', () => {
+  const uplink = new Uplink()
+  for (let chunk = 0; chunk < 20; chunk++) uplink.sent(1, 0, 1000, chunk === 0)
+  uplink.acknowledged(0, ack(0, 12_000), 10)
+  assert.equal(uplink.unackedBytes, 8000)
+  uplink.acknowledged(100, ack(0, 20_000), 10)
+  assert.equal(uplink.unackedBytes, 0)
+  assert.equal(uplink.isLate(5000), false)
 })
 
 test('acknowledgements of what was never sent, or that count wildly, do no harm', () => {

@@ -13,7 +13,7 @@ import { icon, logo } from './icons.js'
 import { copyInvite } from './invite.js'
 import { qualityText } from './marks.js'
 import { createParticipants } from './participants.js'
-import { savePreferences } from './preferences.js'
+import { applyCameraQuality, savePreferences } from './preferences.js'
 import { openSettings } from './settings.js'
 import { createStatistics } from './statistics.js'
 import { toastError } from './toast.js'
@@ -111,7 +111,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
 
   /** @param {DeviceKind} [choose] whose picker gets the focus */
   function settings(choose) {
-    openSettings({ room, preferences, onReceive: receive, onView: update, onOpen: open, ...(choose ? { choose } : {}), signal })
+    openSettings({ room, preferences, onReceive: receive, onView: update, onCamera: askCameraAnew, onOpen: open, ...(choose ? { choose } : {}), signal })
   }
 
   /** @param {'participants' | 'statistics' | 'help' | 'share' | 'invite'} name */
@@ -201,6 +201,13 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
     if (quality === 'audioOnly') announce('Audio only is on')
     else if (before === 'audioOnly') announce('Video is on')
     update()
+  }
+
+  /** What it is asked for has changed. */
+  function askCameraAnew() {
+    applyCameraQuality(preferences)
+    const me = room.localParticipant
+    if (me.cameraTrack) me.setCameraEnabled(false).then(() => me.setCameraEnabled(true)).catch(toastError)
   }
 
   /** @param {number} now */

@@ -1,5 +1,5 @@
 /**
- * The "More" dialog: layout, received video, devices, appearance, keyboard. Applies each choice at once; there is nothing to save.
+ * The "More" dialog: layout, received video, own camera, devices, appearance, keyboard. Applies each choice at once; there is nothing to save.
  */
 import { hasScreenShare } from '../sdk/pulse.js'
 import { choiceRow, switchRow } from './choice.js'
@@ -29,6 +29,11 @@ const QUALITIES = [
   { value: 'low', label: 'Low data', note: 'Fewer pictures a second, less data.' },
   { value: 'audioOnly', label: 'Audio only', note: 'Neither sends nor receives video. Good for slow connections.' },
 ]
+/** @type {readonly {value: 'standard' | 'high', label: string, note: string}[]} */
+const CAMERAS = [
+  { value: 'standard', label: 'Standard', note: '640 × 360. Enough for tiles, easy on this device.' },
+  { value: 'high', label: 'High', note: '1280 × 720, three times the data. Less is sent while your connection does not carry it.' },
+]
 const THEMES = /** @type {const} */ ([{ value: 'system', label: 'System' }, { value: 'light', label: 'Light' }, { value: 'dark', label: 'Dark' }])
 
 /**
@@ -37,11 +42,12 @@ const THEMES = /** @type {const} */ ([{ value: 'system', label: 'System' }, { va
  * @param {Preferences} options.preferences
  * @param {(quality: Quality) => void} options.onReceive
  * @param {() => void} options.onView
+ * @param {() => void} options.onCamera
  * @param {(name: 'participants' | 'statistics' | 'help' | 'share' | 'invite') => void} options.onOpen
  * @param {DeviceKind} [options.choose] whose picker gets the focus
  * @param {AbortSignal} options.signal
  */
-export function openSettings({ room, preferences, onReceive, onView, onOpen, choose, signal }) {
+export function openSettings({ room, preferences, onReceive, onView, onCamera, onOpen, choose, signal }) {
   const closed = new AbortController()
   const me = room.localParticipant
   const result = el('p', { class: 'device-result', role: 'status', 'data-testid': 'device-result' })
@@ -98,6 +104,11 @@ export function openSettings({ room, preferences, onReceive, onView, onOpen, cho
       onView()
     } }),
     choiceRow({ name: 'receive', label: 'Video you receive', choices: QUALITIES, value: room.receiveQuality, onChange: onReceive }),
+    choiceRow({ name: 'camera-quality', label: 'Your camera', choices: CAMERAS, value: preferences.cameraQuality === 'high' ? 'high' : 'standard', onChange: (quality) => {
+      preferences.cameraQuality = quality
+      savePreferences(preferences)
+      onCamera()
+    } }),
     choiceRow({ name: 'theme', label: 'Appearance', choices: THEMES, value: THEMES.find(({ value }) => value === preferences.theme)?.value ?? 'system', onChange: (theme) => {
       preferences.theme = theme
       savePreferences(preferences)

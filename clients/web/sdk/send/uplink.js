@@ -42,7 +42,8 @@ export class Uplink {
   acknowledged(now, ack, rttMs) {
     const { believeLower, rateWindowMs, clearMs, delayLimitMs, narrowMs, forgetRtt } = this.#limits
     const newest = this.#marks.findLastIndex(({ track, sequence }) => ack.acks.some((each) => each.track === track && !newer(sequence, each.seq)))
-    for (const { end } of this.#marks.splice(0, newest + 1)) this.#arrivedBytes = end
+    // What the edge has counted; and what it refused, it has not counted, but what came after it was acknowledged.
+    this.#arrivedBytes = Math.max(this.#arrivedBytes, Math.min(ack.bytes, this.#sentBytes), ...this.#marks.splice(0, newest + 1).map(({ end }) => end))
     this.#rttMs = Math.min(rttMs, this.#rttMs * forgetRtt)
     this.delayMs = ack.delayMs
     const acks = this.#acks
