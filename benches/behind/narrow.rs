@@ -43,6 +43,8 @@ const PORT: u16 = 8080;
 /// A voice that comes later is of no use.
 const VOICE_MS: f64 = 250.0;
 const VOICE_PERCENT: f64 = 99.0;
+/// What the good link's queues had taken is gone then, whoever sent it.
+const SETTLED_US: u64 = 5_000_000;
 /// A picture of the present, and how soon there must be one.
 const LIVE_MS: f64 = 300.0;
 const LIVE_WITHIN_MS: f64 = 500.0;
@@ -193,6 +195,9 @@ fn slow_one(
     let voices = heard.voices_of(&part_us);
     let due = phases.during_s * 50;
     let ages = |part| quantile(voices.iter().map(|voice| voice.age_ms()), part);
+    let settled_us = part_us.start + SETTLED_US;
+    let settled = voices.iter().filter(|voice| voice.due_us >= settled_us);
+    let settled_ms = quantile(settled.map(|voice| voice.age_ms()), 0.95);
     let pictures = heard
         .pictures
         .iter()
@@ -208,6 +213,7 @@ fn slow_one(
         .at_least(VOICE_PERCENT),
         row("voice_age_p50", ages(0.5), "ms"),
         row("voice_age_p95", ages(0.95), "ms").at_most(VOICE_MS),
+        row("voice_age_p95_after_5_s", settled_ms, "ms"),
         row("voice_age_p99", ages(0.99), "ms"),
         row("voice_age_most", ages(1.0), "ms"),
         row("undecodable", heard.undecodable() as f64, "frames").at_most(0.0),
