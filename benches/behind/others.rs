@@ -136,10 +136,16 @@ impl Run {
                 p99_ms[part] = window.value_at_quantile(0.99) as f64 / 1e3;
             }
             let [before, during] = p99_ms;
+            // What was lost without any trouble says that the machine was too busy to tell.
+            let worse = if lost[BEFORE] > 0 {
+                f64::NAN
+            } else {
+                during - before
+            };
             let row =
                 |part: &str, value| named(name, &format!("others_{what}_p99_{part}"), value, "ms");
             rows.extend([
-                row("worse", during - before).at_most(WORSE_MS.max(WORSE_RATIO * before)),
+                row("worse", worse).at_most(WORSE_MS.max(WORSE_RATIO * before)),
                 row("before", before),
                 row("during", during),
             ]);

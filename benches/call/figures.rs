@@ -212,7 +212,9 @@ pub fn print(options: &Options, title: &str, rows: &[Row]) {
 }
 
 fn short(value: f64) -> String {
-    if !value.is_finite() {
+    if value.is_nan() {
+        "unknown".to_owned()
+    } else if value.is_infinite() {
         "never".to_owned()
     } else if value.fract() == 0.0 || value.abs() >= 1e4 {
         format!("{value:.0}")
