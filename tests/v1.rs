@@ -237,6 +237,8 @@ async fn one_share_a_room_which_ends_with_its_owner() {
 async fn names_and_ids_are_checked_at_the_door() {
     let world = World::start().await;
     let mut host = world.join_v1("room", "Host").await;
+    // Until it is in, its id is free.
+    listed(&mut host, 1).await;
     let not_a_uuid = [&[b'x'; 36][..], &[4], b"Eve"].concat();
     for (first, code) in [
         (join(host.id(), "Copy"), ErrorCode::IdTaken),
