@@ -352,11 +352,8 @@ export class LocalParticipant extends Participant {
 
   /** @param {'camera' | 'screen'} source @param {MediaStream} stream @returns {() => void} */
   #sendFrames(source, stream) {
-    return captureFrames(
-      stream.getVideoTracks()[0],
-      (frames) => this.#host.post({ do: 'publishVideo', source, frames }, frames ? [frames] : []),
-      (frame) => this.#host.post({ do: 'frame', source, frame }, [frame]),
-    )
+    this.#host.post({ do: 'publishVideo', source })
+    return captureFrames(stream.getVideoTracks()[0], (frame) => this.#host.post({ do: 'frame', source, frame }, [frame]))
   }
 
   /** @param {Track} track @param {Omit<Publication, 'track' | 'causes'>} publication */

@@ -11,7 +11,7 @@ import { People } from './people.js'
 import { AudioOutput } from './recv/playout.js'
 import { canChooseSpeaker, decodeFeatures } from './support.js'
 
-export { createLocalPreview, listDevices, LocalPreview, setCameraSize } from './devices.js'
+export { createLocalPreview, listDevices, setCameraSize } from './devices.js'
 export { PulseError } from './errors.js'
 export { LocalParticipant } from './local-participant.js'
 export { Participant } from './participant.js'

@@ -186,7 +186,7 @@ function onMessage(message) {
     case 'publishAudio':
       return publisher.publishAudio(message.source, message.port)
     case 'publishVideo':
-      return publisher.publishVideo(message.source, message.frames)
+      return publisher.publishVideo(message.source)
     case 'frame':
       return publisher.pushFrame(message.source, message.frame)
     case 'unpublish':

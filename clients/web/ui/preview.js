@@ -7,7 +7,7 @@ import { isRefusal } from './faults.js'
 import { permissionOf } from './permissions.js'
 
 /** @typedef {'camera' | 'microphone'} Device */
-/** @typedef {import('../sdk/pulse.js').LocalPreview} LocalPreview */
+/** @typedef {import('../sdk/preview.js').LocalPreview} LocalPreview */
 /**
  * `ask`: the browser has not been asked yet · `asking`: its question is open, or the device starts · `blocked`: it said no.
  * @typedef {'off' | 'ask' | 'asking' | 'on' | 'blocked' | 'failed'} DeviceState

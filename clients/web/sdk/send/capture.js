@@ -58,18 +58,41 @@ export class AudioCapture {
 }
 
 /**
- * Hands the frames of a track to the worker: as a stream where the browser can, else one by one.
+ * Hands the frames of a track over, one by one. Not as a stream, which can be transferred too: Chromium loses the frames that are on their
+ * way through one when it begins, never closes them, and gives a page no more of a camera once some twenty of it are open.
  * @param {MediaStreamTrack} track
- * @param {(frames: ReadableStream<VideoFrame> | null) => void} onStream
  * @param {(frame: VideoFrame) => void} onFrame
  * @returns {() => void} stops
  */
-export function captureFrames(track, onStream, onFrame) {
-  if (hasTrackProcessor()) {
-    onStream(new MediaStreamTrackProcessor({ track }).readable)
-    return () => {}
+export function captureFrames(track, onFrame) {
+  if (!hasTrackProcessor()) return watchFrames(track, onFrame)
+  let stopped = false
+  let stop = () => {
+    stopped = true
+    clearTimeout(timer)
   }
-  onStream(null)
+  // An element shows a camera even then, with more work.
+  const timer = setTimeout(() => {
+    stop()
+    stop = watchFrames(track, onFrame)
+  }, defaults.devices.firstSampleMs)
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader()
+  const read = async () => {
+    for (;;) {
+      const { value } = await reader.read()
+      clearTimeout(timer)
+      if (!value) return
+      if (stopped) value.close()
+      else onFrame(value)
+    }
+  }
+  // To the end of the track in any case: cancelling would lose what is on its way.
+  read().catch(() => {})
+  return () => stop()
+}
+
+/** What an element shows of a track. @param {MediaStreamTrack} track @param {(frame: VideoFrame) => void} onFrame @returns {() => void} stops */
+function watchFrames(track, onFrame) {
   const video = document.createElement('video')
   video.muted = true
   video.srcObject = new MediaStream([track])

@@ -13,7 +13,7 @@ export class Uplink {
   /** The acknowledgements of the last rateWindowMs. @type {{at: number, bytes: number}[]} */
   #acks = []
   /** The shortest round trip of late: one that a queue has made longer would let the queue grow. */
-  #rttMs = Infinity
+  #rttMs = 1000
   #narrowUntil = -Infinity
   #pressed = false
   #bytesPerMs = 0
@@ -64,7 +64,7 @@ export class Uplink {
   /** How many more bytes of pictures may be under way. @param {number} now @returns {number} */
   roomBytes(now) {
     const { startBytes, floorBytes, slackMs } = this.#limits
-    const carried = this.#bytesPerMs * (Math.min(1000, this.#rttMs) + slackMs)
+    const carried = this.#bytesPerMs * (this.#rttMs + slackMs)
     const room = Math.max(now < this.#narrowUntil || this.#isSilent(now) ? floorBytes : startBytes, carried) - this.unackedBytes
     if (room <= 0) this.#pressed = true
     return room
@@ -88,6 +88,6 @@ export class Uplink {
   /** @param {number} now */
   #isSilent(now) {
     const last = this.#acks.at(-1)
-    return last !== undefined && this.unackedBytes > 0 && now - last.at > this.#limits.silentMs + Math.min(1000, this.#rttMs)
+    return last !== undefined && this.unackedBytes > 0 && now - last.at > this.#limits.silentMs + this.#rttMs
   }
 }

@@ -38,8 +38,6 @@ export class VideoSender {
   #handlers
   #choice
   #paced
-  /** @type {ReadableStreamDefaultReader<VideoFrame> | null} */
-  #reader = null
   /** @type {VideoEncoder | null} */
   #encoder = null
   #references = new References()
@@ -105,25 +103,6 @@ export class VideoSender {
 
   get version() {
     return this.#version
-  }
-
-  /**
-   * Reads to the end of the stream, which is that of its device: cancelling would lose the frames that are on their way from it, unclosed.
-   * @param {ReadableStream<VideoFrame>} frames
-   */
-  async read(frames) {
-    const reader = frames.getReader()
-    this.#reader = reader
-    try {
-      for (;;) {
-        const { value, done } = await reader.read()
-        if (done) return
-        if (this.#reader !== reader || this.#closed) value.close()
-        else this.push(value)
-      }
-    } catch (error) {
-      if (this.#reader === reader && !this.#closed) this.#handlers.onError(error)
-    }
   }
 
   /** Takes a frame and closes it. @param {VideoFrame} frame */

@@ -20,7 +20,8 @@ export type ToWorker =
   /** The way to the edge may be another one, or this machine was asleep: is the connection still good? */
   | { do: 'networkChanged' }
   | { do: 'publishAudio'; source: Source; port: MessagePort }
-  | { do: 'publishVideo'; source: Source; frames: ReadableStream<VideoFrame> | null }
+  /** Its frames follow one by one. */
+  | { do: 'publishVideo'; source: Source }
   | { do: 'frame'; source: Source; frame: VideoFrame }
   | { do: 'unpublish'; source: Source }
   | { do: 'mute'; source: Source; muted: boolean }

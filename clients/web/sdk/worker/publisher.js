@@ -103,15 +103,14 @@ export class Publisher {
     this.#announce(source)
   }
 
-  /** A source that is published already goes on with the new frames. @param {Source} source @param {ReadableStream<VideoFrame> | null} frames */
-  publishVideo(source, frames) {
+  /** A source that is published already goes on with the frames that follow. @param {Source} source */
+  publishVideo(source) {
     const track = this.#tracks.get(source) ?? this.#createVideo(source)
     if (!(track.sender instanceof VideoSender)) return
     track.sender.requestKeyframe()
-    if (frames) void track.sender.read(frames)
   }
 
-  /** A frame of a browser that cannot hand over a stream of them. @param {Source} source @param {VideoFrame} frame */
+  /** @param {Source} source @param {VideoFrame} frame */
   pushFrame(source, frame) {
     const sender = this.#tracks.get(source)?.sender
     if (sender instanceof VideoSender) sender.push(frame)
