@@ -147,12 +147,13 @@ async function uplink() {
 /**
  * Somebody who listens over a path that loses.
  * @param {string} name @param {string} link @param {string} congestion @param {{concealed: number, delayMs: number}} bars
+ * @param {string[]} [flags] of who speaks: with a picture of 150 kbit/s, unless it says otherwise
  */
-async function lossy(name, link, congestion, bars) {
+async function lossy(name, link, congestion, bars, flags = []) {
   await world({
     link, congestion,
     act: async ({ lab, link, ada }) => {
-      const end = startBots(link, ['--insecure', '--send-only'], lab.on('bob'))
+      const end = startBots(link, ['--insecure', '--send-only', ...flags], lab.on('bob'))
       try {
         await ada.join(link)
         const { before, after, delays } = await ada.page.evaluate(async (seconds) => {
@@ -236,6 +237,7 @@ if (wanted('uplink')) await uplink()
 if (wanted('lossy')) {
   await lossy('3%_200ms_bbr', '3%-200ms', 'bbr', { concealed: 2, delayMs: 450 })
   await lossy('3%_200ms_cubic', '3%-200ms', 'cubic', { concealed: 2, delayMs: 700 })
+  await lossy('3%_200ms_cubic_voice_alone', '3%-200ms', 'cubic', { concealed: 2, delayMs: 700 }, ['--no-video'])
   await lossy('1%_40ms_bbr', '1%-40ms', 'bbr', { concealed: 0.5, delayMs: 150 })
   await lossy('1%_40ms_cubic', '1%-40ms', 'cubic', { concealed: 0.5, delayMs: 150 })
 }
