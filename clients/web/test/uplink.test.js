@@ -84,6 +84,15 @@ test('what waits too long for room is dropped whole, and its tracks are told', (
   assert.deepEqual(pacer.counters, { staleDropped: 2 })
 })
 
+test('what waits of a track that stopped does not leave after it', () => {
+  const pacer = new Pacer()
+  for (const track of [1, 2, 1]) pacer.push({ track, sequence: 0, first: true, bytes: new Uint8Array(100), at: 0 })
+  pacer.forget(1)
+  assert.equal(pacer.bytes, 100)
+  assert.equal(pacer.take(1000)?.track, 2)
+  assert.equal(pacer.take(1000), undefined)
+})
+
 test('pictures go down to what was carried at once, and up to where trouble began before they probe', () => {
   const rate = new VideoRate()
   const calm = { trouble: false, clear: true, carried: 1 }

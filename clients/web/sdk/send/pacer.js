@@ -39,6 +39,12 @@ export class Pacer {
     return tracks
   }
 
+  /** A track has stopped: an edge refuses what would still come of it. @param {number} track */
+  forget(track) {
+    this.#waiting = this.#waiting.filter((chunk) => chunk.track !== track)
+    this.bytes = this.#waiting.reduce((sum, chunk) => sum + chunk.bytes.length, 0)
+  }
+
   clear() {
     this.#waiting = []
     this.bytes = 0

@@ -122,6 +122,7 @@ export class Publisher {
     const track = this.#tracks.get(source)
     if (!track) return
     this.#tracks.delete(source)
+    this.#pacer.forget(TRACK_NUMBERS[source])
     const announced = track.sender.config !== null
     if (track.sender instanceof VideoSender) this.#versions[TRACK_NUMBERS[source]] = track.sender.version
     track.sender.close()
