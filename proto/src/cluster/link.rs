@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{ClusterError, Incarnation, codec};
 use crate::{
-    control::{KeyframeRequest, LeaveReason, Participant, TrackRef},
+    control::{Gone, KeyframeRequest, Participant, TrackRef},
     frame::FrameType,
     id::{ParticipantId, RoomName},
 };
@@ -65,12 +65,37 @@ pub struct Interest {
     pub audio: bool,
     /// Any video.
     pub video: bool,
+    /// Anything of v1's types.
+    pub v1: bool,
     /// The highest temporal layer that anybody wants.
     pub max_temporal: u8,
     /// Tracks that nobody wants.
     pub unwanted: Vec<TrackRef>,
     /// Tracks of the receiving edge that are known here.
     pub demands: Vec<TrackDemand>,
+}
+
+/// What one edge tells another of a room.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RoomMessage {
+    /// All rows of the sender; none: it does not hold the room any more.
+    Rows(Vec<Row>),
+    /// One row is new or another.
+    Changed(Box<Row>),
+    /// One row is no more.
+    Gone(Gone),
+    /// What the sender's members want.
+    Interest(Interest),
+    /// Somebody there cannot decode a track.
+    Keyframe(KeyframeRequest),
+    /// A chat image, on the stream for what is large.
+    Image {
+        /// Its reference in the room.
+        reference: String,
+        /// It.
+        bytes: Bytes,
+    },
 }
 
 /// A message between edges.
@@ -93,48 +118,12 @@ pub enum LinkMessage {
         /// The name.
         alias: u32,
     },
-    /// All rows of the sender in a room; none: it does not hold the room any more.
-    Rows {
+    /// What is said of one room.
+    Room {
         /// The room.
         room: RoomName,
-        /// The sender's count of changes.
-        version: u64,
-        /// Everybody there.
-        rows: Vec<Row>,
-    },
-    /// One row is new or another.
-    Changed {
-        /// The room.
-        room: RoomName,
-        /// The sender's count of changes.
-        version: u64,
-        /// What it is now.
-        row: Box<Row>,
-    },
-    /// One row is no more.
-    Gone {
-        /// The room.
-        room: RoomName,
-        /// The sender's count of changes.
-        version: u64,
-        /// Who.
-        participant: ParticipantId,
-        /// Why.
-        reason: LeaveReason,
-    },
-    /// What the sender's members want.
-    Interest {
-        /// The room.
-        room: RoomName,
-        /// All of it.
-        interest: Interest,
-    },
-    /// Somebody cannot decode a track.
-    Keyframe {
-        /// The room.
-        room: RoomName,
-        /// What is asked for.
-        request: KeyframeRequest,
+        /// What.
+        message: RoomMessage,
     },
     /// The first message of a stream of its own that carries one v1 sender's messages of one type; each
     /// that follows is a frame's payload.
@@ -145,17 +134,6 @@ pub enum LinkMessage {
         participant: ParticipantId,
         /// Which type.
         kind: FrameType,
-    },
-    /// A chat image, on the stream for what is large.
-    Image {
-        /// The room.
-        room: RoomName,
-        /// Its id in the room.
-        id: String,
-        /// What it is.
-        mime: String,
-        /// It.
-        bytes: Bytes,
     },
     /// The sender stops soon: nothing new is to be begun with it.
     Draining,

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     cluster::codec::{Decoder, MAX_CLUSTER_MESSAGE},
-    control::{Protocol, TrackConfig},
+    control::{LeaveReason, Protocol, TrackConfig},
     id::DisplayName,
 };
 
@@ -40,6 +40,13 @@ fn track(number: u8) -> TrackRef {
     }
 }
 
+fn of_room(message: RoomMessage) -> LinkMessage {
+    LinkMessage::Room {
+        room: room(),
+        message,
+    }
+}
+
 fn every_kind() -> Vec<LinkMessage> {
     let (room, participant) = (room(), id(1));
     vec![
@@ -55,54 +62,37 @@ fn every_kind() -> Vec<LinkMessage> {
             participant,
         },
         LinkMessage::AliasKnown { alias: u32::MAX },
-        LinkMessage::Rows {
-            room: room.clone(),
-            version: 4,
-            rows: vec![row(1), row(2)],
-        },
-        LinkMessage::Changed {
-            room: room.clone(),
-            version: 5,
-            row: Box::new(row(3)),
-        },
-        LinkMessage::Gone {
-            room: room.clone(),
-            version: 6,
-            participant,
+        of_room(RoomMessage::Rows(vec![row(1), row(2)])),
+        of_room(RoomMessage::Changed(Box::new(row(3)))),
+        of_room(RoomMessage::Gone(Gone {
+            id: participant,
             reason: LeaveReason::Lost,
-        },
-        LinkMessage::Interest {
-            room: room.clone(),
-            interest: Interest {
-                audio: true,
-                video: false,
-                max_temporal: 2,
-                unwanted: vec![track(4)],
-                demands: vec![TrackDemand {
-                    track: track(5),
-                    subscribers: 3,
-                    decodes: 5,
-                }],
-            },
-        },
-        LinkMessage::Keyframe {
-            room: room.clone(),
-            request: KeyframeRequest {
-                participant,
-                track: 2,
-                layer: 1,
-            },
-        },
+        })),
+        of_room(RoomMessage::Interest(Interest {
+            audio: true,
+            video: false,
+            v1: true,
+            max_temporal: 2,
+            unwanted: vec![track(4)],
+            demands: vec![TrackDemand {
+                track: track(5),
+                subscribers: 3,
+                decodes: 5,
+            }],
+        })),
+        of_room(RoomMessage::Keyframe(KeyframeRequest {
+            participant,
+            track: 2,
+            layer: 1,
+        })),
+        of_room(RoomMessage::Image {
+            reference: "abc".to_owned(),
+            bytes: Bytes::from_static(&[1, 2, 3]),
+        }),
         LinkMessage::V1Stream {
-            room: room.clone(),
+            room,
             participant,
             kind: FrameType::Audio,
-        },
-        LinkMessage::Image {
-            room,
-            id: "abc".to_owned(),
-            mime: "image/png".to_owned(),
-            bytes: Bytes::from_static(&[1, 2, 3]),
         },
         LinkMessage::Draining,
     ]
@@ -120,22 +110,15 @@ fn every_kind_comes_back_as_it_was() {
 
 #[test]
 fn what_is_out_of_bounds_names_its_field() {
-    let layer = LinkMessage::Interest {
-        room: room(),
-        interest: Interest {
-            max_temporal: 4,
-            ..Interest::default()
-        },
-    };
+    let layer = of_room(RoomMessage::Interest(Interest {
+        max_temporal: 4,
+        ..Interest::default()
+    }));
     let mut many = row(1);
     many.participant.tracks = vec![many.participant.tracks[0].clone(); 17];
     let mut broken = row(1);
     broken.participant.tracks[0].track = 16;
-    let changed = |row| LinkMessage::Changed {
-        room: room(),
-        version: 1,
-        row: Box::new(row),
-    };
+    let changed = |row| of_room(RoomMessage::Changed(Box::new(row)));
     let stream = LinkMessage::V1Stream {
         room: room(),
         participant: id(1),

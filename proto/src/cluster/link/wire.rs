@@ -3,22 +3,21 @@
 use bytes::Bytes;
 use prost::{Message as _, Oneof};
 
-use super::{DIGEST, Interest, LinkHello, LinkMessage, MAX_DEMANDS, Row, TrackDemand};
+use super::{DIGEST, Interest, LinkHello, LinkMessage, MAX_DEMANDS, RoomMessage, Row, TrackDemand};
 use crate::{
     cluster::{ClusterError, Incarnation},
-    control::{Control as _, KeyframeRequest, LeaveReason, Participant, TrackRef},
+    control::{Control as _, Gone, KeyframeRequest, LeaveReason, Participant, TrackRef},
     frame::FrameType,
     id::{ParticipantId, RoomName},
     limits::{MAX_IMAGE, MAX_PARTICIPANTS, MAX_SPATIAL_LAYERS, MAX_TEMPORAL_LAYERS, MAX_TRACKS},
 };
 
 const MAX_CLUSTER_CHARS: usize = 64;
-const MAX_IMAGE_ID_CHARS: usize = 64;
-const MAX_MIME_CHARS: usize = 32;
+const MAX_REFERENCE: usize = 64;
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Envelope {
-    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "Body", tags = "1, 2, 3, 4, 5, 6")]
     body: Option<Body>,
 }
 
@@ -31,21 +30,35 @@ enum Body {
     #[prost(uint32, tag = "3")]
     AliasKnown(u32),
     #[prost(message, tag = "4")]
-    Rows(Rows),
+    Room(Room),
     #[prost(message, tag = "5")]
-    Changed(Changed),
-    #[prost(message, tag = "6")]
-    Gone(Gone),
-    #[prost(message, tag = "7")]
-    Interest(RoomInterest),
-    #[prost(message, tag = "8")]
-    Keyframe(Keyframe),
-    #[prost(message, tag = "9")]
     V1Stream(V1Stream),
-    #[prost(message, tag = "10")]
-    Image(Image),
-    #[prost(message, tag = "11")]
+    #[prost(message, tag = "6")]
     Draining(Draining),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Room {
+    #[prost(string, tag = "1")]
+    room: String,
+    #[prost(oneof = "RoomBody", tags = "2, 3, 4, 5, 6, 7")]
+    body: Option<RoomBody>,
+}
+
+#[derive(Clone, PartialEq, Oneof)]
+enum RoomBody {
+    #[prost(message, tag = "2")]
+    Rows(Rows),
+    #[prost(message, tag = "3")]
+    Changed(WireRow),
+    #[prost(message, tag = "4")]
+    Gone(WireGone),
+    #[prost(message, tag = "5")]
+    Interest(WireInterest),
+    #[prost(message, tag = "6")]
+    Keyframe(Keyframe),
+    #[prost(message, tag = "7")]
+    Image(Image),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -83,33 +96,15 @@ struct WireRow {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Rows {
-    #[prost(string, tag = "1")]
-    room: String,
-    #[prost(uint64, tag = "2")]
-    version: u64,
-    #[prost(message, repeated, tag = "3")]
+    #[prost(message, repeated, tag = "1")]
     rows: Vec<WireRow>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct Changed {
+struct WireGone {
     #[prost(string, tag = "1")]
-    room: String,
-    #[prost(uint64, tag = "2")]
-    version: u64,
-    #[prost(message, optional, tag = "3")]
-    row: Option<WireRow>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Gone {
-    #[prost(string, tag = "1")]
-    room: String,
-    #[prost(uint64, tag = "2")]
-    version: u64,
-    #[prost(string, tag = "3")]
     participant: String,
-    #[prost(uint32, tag = "4")]
+    #[prost(uint32, tag = "2")]
     reason: u32,
 }
 
@@ -132,13 +127,13 @@ struct Demand {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-struct RoomInterest {
-    #[prost(string, tag = "1")]
-    room: String,
-    #[prost(bool, tag = "2")]
+struct WireInterest {
+    #[prost(bool, tag = "1")]
     audio: bool,
-    #[prost(bool, tag = "3")]
+    #[prost(bool, tag = "2")]
     video: bool,
+    #[prost(bool, tag = "3")]
+    v1: bool,
     #[prost(uint32, tag = "4")]
     max_temporal: u32,
     #[prost(message, repeated, tag = "5")]
@@ -149,11 +144,9 @@ struct RoomInterest {
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Keyframe {
-    #[prost(string, tag = "1")]
-    room: String,
-    #[prost(message, optional, tag = "2")]
+    #[prost(message, optional, tag = "1")]
     track: Option<Track>,
-    #[prost(uint32, tag = "3")]
+    #[prost(uint32, tag = "2")]
     layer: u32,
 }
 
@@ -170,12 +163,8 @@ struct V1Stream {
 #[derive(Clone, PartialEq, prost::Message)]
 struct Image {
     #[prost(string, tag = "1")]
-    room: String,
-    #[prost(string, tag = "2")]
-    id: String,
-    #[prost(string, tag = "3")]
-    mime: String,
-    #[prost(bytes = "bytes", tag = "4")]
+    reference: String,
+    #[prost(bytes = "bytes", tag = "2")]
     bytes: Bytes,
 }
 
@@ -184,8 +173,6 @@ struct Draining {}
 
 impl From<&LinkMessage> for Envelope {
     fn from(message: &LinkMessage) -> Self {
-        let name = |room: &RoomName| room.reveal().to_owned();
-        let text = |participant: &ParticipantId| participant.as_str().to_owned();
         let body = match message {
             LinkMessage::Hello(hello) => Body::Hello(Hello {
                 version_min: hello.version_min,
@@ -199,78 +186,64 @@ impl From<&LinkMessage> for Envelope {
                 participant,
             } => Body::Alias(Alias {
                 alias: *alias,
-                room: name(room),
-                participant: text(participant),
+                room: room.reveal().to_owned(),
+                participant: participant.as_str().to_owned(),
             }),
             LinkMessage::AliasKnown { alias } => Body::AliasKnown(*alias),
-            LinkMessage::Rows {
-                room,
-                version,
-                rows,
-            } => Body::Rows(Rows {
-                room: name(room),
-                version: *version,
-                rows: rows.iter().map(WireRow::from).collect(),
-            }),
-            LinkMessage::Changed { room, version, row } => Body::Changed(Changed {
-                room: name(room),
-                version: *version,
-                row: Some(WireRow::from(&**row)),
-            }),
-            LinkMessage::Gone {
-                room,
-                version,
-                participant,
-                reason,
-            } => Body::Gone(Gone {
-                room: name(room),
-                version: *version,
-                participant: text(participant),
-                reason: match reason {
-                    LeaveReason::Left => 1,
-                    LeaveReason::Lost => 2,
-                    LeaveReason::Removed => 3,
-                },
-            }),
-            LinkMessage::Interest { room, interest } => Body::Interest(RoomInterest {
-                room: name(room),
-                audio: interest.audio,
-                video: interest.video,
-                max_temporal: interest.max_temporal.into(),
-                unwanted: interest.unwanted.iter().map(Track::from).collect(),
-                demands: interest.demands.iter().map(Demand::from).collect(),
-            }),
-            LinkMessage::Keyframe { room, request } => Body::Keyframe(Keyframe {
-                room: name(room),
-                track: Some(Track {
-                    participant: text(&request.participant),
-                    track: request.track.into(),
-                }),
-                layer: request.layer.into(),
+            LinkMessage::Room { room, message } => Body::Room(Room {
+                room: room.reveal().to_owned(),
+                body: Some(RoomBody::from(message)),
             }),
             LinkMessage::V1Stream {
                 room,
                 participant,
                 kind,
             } => Body::V1Stream(V1Stream {
-                room: name(room),
-                participant: text(participant),
+                room: room.reveal().to_owned(),
+                participant: participant.as_str().to_owned(),
                 kind: kind.number().into(),
-            }),
-            LinkMessage::Image {
-                room,
-                id,
-                mime,
-                bytes,
-            } => Body::Image(Image {
-                room: name(room),
-                id: id.clone(),
-                mime: mime.clone(),
-                bytes: bytes.clone(),
             }),
             LinkMessage::Draining => Body::Draining(Draining {}),
         };
         Self { body: Some(body) }
+    }
+}
+
+impl From<&RoomMessage> for RoomBody {
+    fn from(message: &RoomMessage) -> Self {
+        match message {
+            RoomMessage::Rows(rows) => Self::Rows(Rows {
+                rows: rows.iter().map(WireRow::from).collect(),
+            }),
+            RoomMessage::Changed(row) => Self::Changed(WireRow::from(&**row)),
+            RoomMessage::Gone(gone) => Self::Gone(WireGone {
+                participant: gone.id.as_str().to_owned(),
+                reason: match gone.reason {
+                    LeaveReason::Left => 1,
+                    LeaveReason::Lost => 2,
+                    LeaveReason::Removed => 3,
+                },
+            }),
+            RoomMessage::Interest(interest) => Self::Interest(WireInterest {
+                audio: interest.audio,
+                video: interest.video,
+                v1: interest.v1,
+                max_temporal: interest.max_temporal.into(),
+                unwanted: interest.unwanted.iter().map(Track::from).collect(),
+                demands: interest.demands.iter().map(Demand::from).collect(),
+            }),
+            RoomMessage::Keyframe(request) => Self::Keyframe(Keyframe {
+                track: Some(Track {
+                    participant: request.participant.as_str().to_owned(),
+                    track: request.track.into(),
+                }),
+                layer: request.layer.into(),
+            }),
+            RoomMessage::Image { reference, bytes } => Self::Image(Image {
+                reference: reference.clone(),
+                bytes: bytes.clone(),
+            }),
+        }
     }
 }
 
@@ -307,11 +280,10 @@ impl From<&TrackDemand> for Demand {
 /// Reads one message; `None` is one of a kind that is not known here.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<LinkMessage>, ClusterError> {
     let envelope = Envelope::decode(bytes).map_err(|_| ClusterError::Malformed)?;
-    envelope.body.map(message).transpose()
-}
-
-fn message(body: Body) -> Result<LinkMessage, ClusterError> {
-    Ok(match body {
+    let Some(body) = envelope.body else {
+        return Ok(None);
+    };
+    Ok(Some(match body {
         Body::Hello(hello) => {
             at_most(hello.cluster.len(), MAX_CLUSTER_CHARS, "cluster")?;
             LinkMessage::Hello(LinkHello {
@@ -329,62 +301,55 @@ fn message(body: Body) -> Result<LinkMessage, ClusterError> {
         Body::AliasKnown(alias) => LinkMessage::AliasKnown {
             alias: known(alias)?,
         },
-        Body::Rows(all) => {
-            at_most(all.rows.len(), MAX_PARTICIPANTS, "rows")?;
-            LinkMessage::Rows {
-                room: room_name(&all.room)?,
-                version: all.version,
-                rows: all.rows.iter().map(row).collect::<Result<_, _>>()?,
-            }
-        }
-        Body::Changed(one) => LinkMessage::Changed {
+        Body::Room(one) => LinkMessage::Room {
             room: room_name(&one.room)?,
-            version: one.version,
-            row: Box::new(row(&one.row.ok_or(ClusterError::Field("row"))?)?),
+            message: match one.body {
+                Some(body) => room_message(body)?,
+                None => return Ok(None),
+            },
         },
-        Body::Gone(one) => LinkMessage::Gone {
+        Body::V1Stream(one) => LinkMessage::V1Stream {
             room: room_name(&one.room)?,
-            version: one.version,
             participant: participant_id(&one.participant)?,
+            kind: v1_kind(one.kind)?,
+        },
+        Body::Draining(Draining {}) => LinkMessage::Draining,
+    }))
+}
+
+fn room_message(body: RoomBody) -> Result<RoomMessage, ClusterError> {
+    Ok(match body {
+        RoomBody::Rows(all) => {
+            at_most(all.rows.len(), MAX_PARTICIPANTS, "rows")?;
+            RoomMessage::Rows(all.rows.iter().map(row).collect::<Result<_, _>>()?)
+        }
+        RoomBody::Changed(changed) => RoomMessage::Changed(Box::new(row(&changed)?)),
+        RoomBody::Gone(one) => RoomMessage::Gone(Gone {
+            id: participant_id(&one.participant)?,
             reason: match one.reason {
                 1 => LeaveReason::Left,
                 2 => LeaveReason::Lost,
                 3 => LeaveReason::Removed,
                 _ => return Err(ClusterError::Field("reason")),
             },
-        },
-        Body::Interest(wanted) => LinkMessage::Interest {
-            room: room_name(&wanted.room)?,
-            interest: interest(&wanted)?,
-        },
-        Body::Keyframe(one) => {
+        }),
+        RoomBody::Interest(wanted) => RoomMessage::Interest(interest(&wanted)?),
+        RoomBody::Keyframe(one) => {
             let wanted = track_ref(one.track.as_ref())?;
-            LinkMessage::Keyframe {
-                room: room_name(&one.room)?,
-                request: KeyframeRequest {
-                    participant: wanted.participant,
-                    track: wanted.track,
-                    layer: below(one.layer, MAX_SPATIAL_LAYERS, "layer")?,
-                },
-            }
+            RoomMessage::Keyframe(KeyframeRequest {
+                participant: wanted.participant,
+                track: wanted.track,
+                layer: below(one.layer, MAX_SPATIAL_LAYERS, "layer")?,
+            })
         }
-        Body::V1Stream(one) => LinkMessage::V1Stream {
-            room: room_name(&one.room)?,
-            participant: participant_id(&one.participant)?,
-            kind: v1_kind(one.kind)?,
-        },
-        Body::Image(one) => {
-            at_most(one.id.len(), MAX_IMAGE_ID_CHARS, "image id")?;
-            at_most(one.mime.len(), MAX_MIME_CHARS, "mime")?;
+        RoomBody::Image(one) => {
+            at_most(one.reference.len(), MAX_REFERENCE, "reference")?;
             at_most(one.bytes.len(), MAX_IMAGE, "image")?;
-            LinkMessage::Image {
-                room: room_name(&one.room)?,
-                id: one.id,
-                mime: one.mime,
+            RoomMessage::Image {
+                reference: one.reference,
                 bytes: one.bytes,
             }
         }
-        Body::Draining(Draining {}) => LinkMessage::Draining,
     })
 }
 
@@ -412,7 +377,7 @@ fn row(row: &WireRow) -> Result<Row, ClusterError> {
     })
 }
 
-fn interest(wanted: &RoomInterest) -> Result<Interest, ClusterError> {
+fn interest(wanted: &WireInterest) -> Result<Interest, ClusterError> {
     at_most(wanted.unwanted.len(), MAX_DEMANDS, "unwanted")?;
     at_most(wanted.demands.len(), MAX_DEMANDS, "demands")?;
     let demand = |demand: &Demand| {
@@ -425,6 +390,7 @@ fn interest(wanted: &RoomInterest) -> Result<Interest, ClusterError> {
     Ok(Interest {
         audio: wanted.audio,
         video: wanted.video,
+        v1: wanted.v1,
         max_temporal: below(wanted.max_temporal, MAX_TEMPORAL_LAYERS, "max temporal")?,
         unwanted: wanted
             .unwanted
