@@ -4,6 +4,7 @@
 //! reassembly, control messages, limits and error codes. This crate never opens a socket, reads a
 //! clock or logs.
 
+pub mod backbone;
 pub mod cluster;
 pub mod code;
 pub mod control;
