@@ -5,12 +5,22 @@
 //! A link's driver owns one packetizer, one depacketizer, one table of aliases and one budget a
 //! connection; a room owns a window for each (track, spatial layer) that reaches it over links.
 
+pub mod alias;
+pub mod arrivals;
 pub mod datagram;
+pub mod depacketizer;
 pub mod feedback;
 pub mod limits;
+pub mod packetizer;
+pub mod window;
 
+pub use alias::{AliasError, Aliases, Opened};
+pub use arrivals::ArrivalCounts;
 pub use datagram::{Age, Alias, DatagramError, Label};
+pub use depacketizer::{Arrived, Depacketizer, ReceiveCounts};
 pub use feedback::{Feedback, Reporter};
+pub use packetizer::{Datagram, Outgoing, Packetizer, PackingCounts, PushError};
+pub use window::Window;
 
 #[cfg(test)]
 mod testing;

@@ -72,6 +72,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             5, 0, 0, 0, 1, 5, 1, 16, 0, 1, 99, 0, 1, 3, 1, 101, 0, 65, 3, 1,
         ],
     ));
+    // Each datagram alone, and all of them one after the other, before and after the names they use.
+    let mut all = Vec::new();
+    for entry in [
+        section("datagrams"),
+        section("reports"),
+        section("malformedDatagrams"),
+    ]
+    .concat()
+    {
+        let bytes = message(&entry)?;
+        let mut seed = vec![0];
+        seed.extend(u16::try_from(bytes.len())?.to_be_bytes());
+        seed.extend(bytes);
+        all.extend(&seed);
+        seeds.push(("depacketizer", seed));
+    }
+    let names = [1, 1, 0, 1, 1, 1, 3, 5];
+    seeds.push(("depacketizer", [&all[..], &names, &all].concat()));
     for (index, (target, seed)) in seeds.iter().enumerate() {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder)?;
