@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn an_edge_hears_of_its_own_rows() {
         let core = CoreHandle::embed(1, &TaskTracker::new(), CancellationToken::new());
-        let edge = EdgeId::new("here");
+        let edge = EdgeId::parse("here").unwrap();
         let mut views = core.register(edge.clone(), Incarnation(1)).unwrap();
         let row = Row {
             participant: ParticipantId::from_random([1; 16]),

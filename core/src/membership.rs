@@ -3,48 +3,10 @@
 //! room at once under a version; so declaring again changes nothing, and what was lost on the way is
 //! declared again. Everything said here carries (term, epoch), which only grow.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, HashMap};
 
+pub use pulse_proto::cluster::{EdgeId, Incarnation, Stamp};
 use pulse_proto::{DisplayName, ParticipantId, RoomName};
-
-/// The name an operator gave an edge.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EdgeId(Arc<str>);
-
-impl EdgeId {
-    /// An edge's name.
-    pub fn new(name: &str) -> Self {
-        Self(name.into())
-    }
-
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for EdgeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// One run of an edge's process; a later run has a higher one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Incarnation(pub u64);
-
-/// Orders all that core says: `term` is when this core started, `epoch` counts its changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stamp {
-    /// The start of the core that said it.
-    pub term: u64,
-    /// Its change.
-    pub epoch: u64,
-}
 
 /// A participant as its edge declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,7 +228,7 @@ mod tests {
 
     fn declare(edge: &str, incarnation: u64, version: u64, rows: &[u8]) -> Input {
         Input::Declare(Declaration {
-            edge: EdgeId::new(edge),
+            edge: EdgeId::parse(edge).unwrap(),
             incarnation: Incarnation(incarnation),
             room: RoomName::parse("room").unwrap(),
             version,
@@ -276,7 +238,7 @@ mod tests {
 
     fn register(edge: &str, incarnation: u64) -> Input {
         Input::Register {
-            edge: EdgeId::new(edge),
+            edge: EdgeId::parse(edge).unwrap(),
             incarnation: Incarnation(incarnation),
         }
     }
@@ -335,7 +297,7 @@ mod tests {
         assert_eq!(core.rooms(), 0);
         assert!(run(&mut core, declare("a", 1, 2, &[1])).is_empty());
         let remove = Input::Remove {
-            edge: EdgeId::new("a"),
+            edge: EdgeId::parse("a").unwrap(),
             incarnation: Incarnation(1),
         };
         run(&mut core, remove);

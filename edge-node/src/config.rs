@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{ArgGroup, Parser};
+use pulse_proto::cluster::EdgeId;
 
 /// Pulse edge node: real-time audio, video and screen sharing for groups, in the browser.
 ///
@@ -93,9 +94,10 @@ pub struct Config {
         long,
         env = "PULSE_EDGE_ID",
         default_value = "edge-1",
-        value_name = "NAME"
+        value_name = "NAME",
+        value_parser = parse_edge_id
     )]
-    pub edge_id: String,
+    pub edge_id: EdgeId,
 
     /// Logs as JSON, one object a line. RUST_LOG chooses what is logged; the default is info.
     #[arg(long, env = "PULSE_LOG_JSON")]
@@ -109,6 +111,11 @@ pub struct Listen {
     pub host: String,
     /// 0 is any free port.
     pub port: u16,
+}
+
+fn parse_edge_id(text: &str) -> Result<EdgeId, String> {
+    EdgeId::parse(text)
+        .map_err(|_| format!("'{text}' is not a name of 1 to 32 of a-z, 0-9 and -, such as fra-1"))
 }
 
 fn parse_listen(text: &str) -> Result<Listen, String> {

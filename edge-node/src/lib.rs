@@ -5,6 +5,7 @@
 //! it for each, and the session's writer sends it.
 
 mod ack;
+mod backbone;
 mod budget;
 mod clock;
 pub mod config;
@@ -23,6 +24,7 @@ mod rooms;
 mod session;
 mod socket;
 pub mod tls;
+mod token;
 mod unfinished;
 mod web;
 
@@ -35,13 +37,14 @@ use std::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use pulse_core::{
     handle::{CoreError, CoreHandle},
-    membership::{EdgeId, Incarnation},
+    membership::Incarnation,
 };
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::{config::Config, socket::CongestionError};
 use crate::{
+    backbone::links::Links,
     http::HttpContext,
     limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS, METRICS_UPKEEP},
     listener::Acceptor,
@@ -101,13 +104,14 @@ impl Edge {
 
         let incarnation = Incarnation(clock::wall_ms());
         let core = CoreHandle::embed(incarnation.0, &tasks, stop.clone());
-        let edge = EdgeId::new(&config.edge_id);
+        let edge = config.edge_id.clone();
         let mut views = core.register(edge.clone(), incarnation)?;
         let max_participants = usize::from(config.max_participants);
         let context = RoomContext {
             edge,
             incarnation,
             core,
+            links: Links::default(),
             max_participants,
         };
         let rooms = Rooms::new(context, tasks.clone());

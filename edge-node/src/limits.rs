@@ -262,3 +262,16 @@ pub(crate) const MAX_INIT_SEGMENT: usize = 64 * 1024;
 
 /// A v1 audio message holds 372 ms: one that waited for two more of them is stale.
 pub(crate) const MAX_V1_AUDIO_AGE: Duration = Duration::from_millis(750);
+
+/// Media that has overtaken what announces it waits for so long: half a round trip between continents, and a
+/// lost packet of the control stream sent again.
+pub(crate) const MAX_EARLY_AGE: Duration = Duration::from_millis(100);
+/// Chunks of it in one room: a keyframe of 60 KB, and 100 ms of a hundred voices.
+pub(crate) const MAX_EARLY: usize = 64 + 512;
+
+/// Messages that may wait for one other edge: a thousand rooms that are told of at once, four each. More ends
+/// the link, and the next one begins with what holds then.
+pub(crate) const LINK_CONTROL: usize = 4_096;
+
+/// v1 frames (33 to 500 KB) that may wait for one other edge: 3 s of a voice and a share.
+pub(crate) const LINK_V1: usize = 16;

@@ -2,10 +2,15 @@
 //! anything but its own inbox and timer; connections wait for it, never the other way round.
 
 mod cache;
+mod early;
 mod share;
 mod state;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use pulse_core::{
     handle::CoreHandle,
@@ -18,10 +23,11 @@ use tokio::{
 };
 
 pub(crate) use self::state::{
-    ChatContent, ConnectionId, Decodes, Input, JoinRequest, MemberRef, Slot,
+    ChatContent, ConnectionId, Decodes, Input, JoinRequest, MemberRef, PeerInput, Slot,
 };
 use self::state::{Effect, State};
 use crate::{
+    backbone::{links::Links, peer::PeerLink},
     clock,
     images::RoomImages,
     limits::{REDECLARE_INTERVAL, ROOM_BATCH, ROOM_INBOX},
@@ -49,6 +55,10 @@ pub(crate) enum Message {
     },
     /// Core has this edge's rows up to a version.
     Confirmed { stamp: Stamp, version: u64 },
+    /// There is a link with another edge.
+    LinkUp(Arc<PeerLink>),
+    /// There is none any more.
+    LinkDown(Arc<PeerLink>),
 }
 
 /// A way to a room.
@@ -122,6 +132,7 @@ pub(crate) struct RoomContext {
     pub(crate) edge: EdgeId,
     pub(crate) incarnation: Incarnation,
     pub(crate) core: CoreHandle,
+    pub(crate) links: Links,
     pub(crate) max_participants: usize,
 }
 
@@ -133,6 +144,7 @@ pub(crate) struct RoomTask {
     inbox: mpsc::Receiver<Message>,
     state: State,
     outboxes: Vec<Option<Arc<Outbox>>>,
+    links: BTreeMap<EdgeId, Arc<PeerLink>>,
     joining: HashMap<ConnectionId, Joining>,
     /// This edge's rows: their version, what core has of them, and when it was told.
     declared: u64,
@@ -157,11 +169,12 @@ impl RoomTask {
             images: Arc::default(),
         };
         let task = Self {
-            state: State::new(context.max_participants),
+            state: State::new(context.edge.clone(), context.max_participants),
             name,
             context,
             inbox,
             outboxes: Vec::new(),
+            links: BTreeMap::new(),
             joining: HashMap::new(),
             declared: 0,
             confirmed: None,
@@ -176,6 +189,10 @@ impl RoomTask {
     pub(crate) async fn run(mut self, close: impl Fn(&RoomName, &mpsc::Receiver<Message>) -> bool) {
         let mut messages = Vec::with_capacity(ROOM_BATCH);
         let mut effects = Vec::new();
+        // Those that come from here on are told to this room too; twice does no harm.
+        for link in self.context.links.all() {
+            self.on_message(clock::now(), Message::LinkUp(link), &mut effects);
+        }
         loop {
             let due = self.next_timeout();
             let timer = async {
@@ -239,6 +256,23 @@ impl RoomTask {
                 }
                 if version >= self.declared {
                     self.declared_at = None;
+                }
+            }
+            Message::LinkUp(link) => {
+                let edge = link.edge().clone();
+                let known = self.links.insert(edge.clone(), link.clone());
+                if known.is_none_or(|known| !Arc::ptr_eq(&known, &link)) {
+                    let heard = PeerInput::Up;
+                    self.state.handle(now, Input::Peer { edge, heard }, effects);
+                }
+            }
+            Message::LinkDown(link) => {
+                let known = self.links.get(link.edge());
+                if known.is_some_and(|known| Arc::ptr_eq(known, &link)) {
+                    let edge = link.edge().clone();
+                    self.links.remove(&edge);
+                    let heard = PeerInput::Down;
+                    self.state.handle(now, Input::Peer { edge, heard }, effects);
                 }
             }
         }
@@ -308,6 +342,24 @@ impl RoomTask {
                 } => {
                     for outbox in self.outboxes.iter().flatten() {
                         outbox.forget(now, publisher, track);
+                    }
+                    for link in self.links.values() {
+                        link.forget(now, publisher, track);
+                    }
+                }
+                Effect::Tell { edge, message } => {
+                    if let Some(link) = self.links.get(&edge) {
+                        link.tell(&self.name, message);
+                    }
+                }
+                Effect::Forward { edge, class, frame } => {
+                    if let Some(link) = self.links.get(&edge) {
+                        link.forward(now, &self.name, class, &frame);
+                    }
+                }
+                Effect::ForwardV1 { edge, frame } => {
+                    if let Some(link) = self.links.get(&edge) {
+                        link.forward_v1(&self.name, frame);
                     }
                 }
                 Effect::Declare => changed = true,

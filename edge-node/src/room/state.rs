@@ -5,75 +5,39 @@
 mod demand;
 mod io;
 mod media;
+mod member;
+mod peers;
+mod rows;
 mod update;
 mod v1;
 
-use std::{collections::BTreeMap, collections::HashMap, time::Instant};
+use std::{collections::HashMap, time::Instant};
 
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, PROTOCOL_VERSION, ParticipantId,
+    cluster::{EdgeId, Stamp},
     control::{
         self, Chat, FEATURE_CONSTRAINED, FEATURE_DEMAND, FEATURE_IMAGES, FEATURE_RESUME,
-        FEATURE_UPDATE, Gone, Hello, LeaveReason, Participant, Protocol, Quality, Roster,
-        RosterSnapshot, Subscribe, TrackConfig, Welcome,
+        FEATURE_UPDATE, Gone, Hello, LeaveReason, Protocol, Roster, RosterSnapshot, Subscribe,
+        Welcome,
     },
     limits::RESUME_GRACE,
 };
 
 pub(crate) use self::{
     demand::Decodes,
-    io::{ChatContent, ConnectionId, Effect, Input, JoinRequest, MemberRef, Slot},
+    io::{ChatContent, ConnectionId, Effect, Input, JoinRequest, MemberRef, PeerInput, Slot},
 };
-use self::{demand::Told, media::KeyframeGate};
-use super::{cache::TrackCache, share::Share};
-use crate::outbox::{Class, Ending};
-
-#[derive(Debug)]
-struct Track {
-    config: TrackConfig,
-    cache: TrackCache,
-    /// What its publisher was told last of who wants it.
-    told: Option<Told>,
-}
-
-#[derive(Debug)]
-struct Member {
-    id: ParticipantId,
-    name: DisplayName,
-    protocol: Protocol,
-    v1_bridge: bool,
-    demand: bool,
-    decodes: Decodes,
-    connection: Option<ConnectionId>,
-    /// When its connection was lost.
-    away_since: Option<Instant>,
-    /// The epoch it came with.
-    joined_at: u64,
-    token: String,
-    tracks: BTreeMap<u8, Track>,
-    wants: Subscribe,
-    hand: Option<u64>,
-    quality: Option<Quality>,
-}
-
-impl Member {
-    fn is_v1(&self) -> bool {
-        self.protocol == Protocol::V1
-    }
-
-    fn describe(&self, with_tracks: bool) -> Participant {
-        let tracks = self.tracks.values().filter(|_| with_tracks);
-        Participant {
-            id: self.id,
-            name: self.name.clone(),
-            protocol: self.protocol,
-            away: self.away_since.is_some(),
-            tracks: tracks.map(|track| track.config.clone()).collect(),
-            hand: self.hand,
-            quality: self.quality,
-        }
-    }
-}
+use self::{
+    media::KeyframeGate,
+    member::{Home, Member, Track},
+    peers::Peers,
+};
+use super::{early::Early, share::Share};
+use crate::{
+    outbox::{Class, Ending},
+    token,
+};
 
 /// What this edge's hello lists.
 const FEATURES: [&str; 5] = [
@@ -88,6 +52,16 @@ const FEATURES: [&str; 5] = [
 #[derive(Debug)]
 pub(crate) struct State {
     members: Vec<Option<Member>>,
+    /// The other edges that have to do with this room.
+    peers: Peers,
+    /// This one's name.
+    edge: EdgeId,
+    /// When core said what is known of it.
+    view: Stamp,
+    /// Media of other edges that is not announced yet.
+    early: Early,
+    /// Chunks that came from an edge which does not hold their sender.
+    foreign: u64,
     max_participants: usize,
     epoch: u64,
     chat_seq: u64,
@@ -102,10 +76,15 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// An empty room for at most so many.
-    pub(crate) fn new(max_participants: usize) -> Self {
+    /// An empty room for at most so many, at this edge.
+    pub(crate) fn new(edge: EdgeId, max_participants: usize) -> Self {
         Self {
             members: Vec::new(),
+            peers: Peers::default(),
+            edge,
+            view: Stamp::default(),
+            early: Early::default(),
+            foreign: 0,
             max_participants,
             epoch: 0,
             chat_seq: 0,
@@ -117,15 +96,16 @@ impl State {
         }
     }
 
-    /// Whether nobody is left, those who may yet resume included.
+    /// Whether nobody of this edge is left, those who may yet resume included.
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.iter().all(Option::is_none)
+        !self.members.iter().flatten().any(Member::is_here)
     }
 
     /// The rows that this edge declares: id and name of everybody here, who came first before.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (ParticipantId, &DisplayName)> {
         self.in_order()
             .into_iter()
+            .filter(|member| member.is_here())
             .map(|member| (member.id, &member.name))
     }
 
@@ -197,7 +177,13 @@ impl State {
                     self.replay(now, from.slot, track, keyframe, fx);
                 }
             }
-            Input::V1 { from, frame } => self.on_v1(from, &frame, fx),
+            Input::V1 { from, frame } => {
+                if self.member(from).is_some() {
+                    self.on_v1(from.slot, &frame, fx);
+                }
+            }
+            Input::Peer { edge, heard } => self.on_peer(now, &edge, heard, fx),
+            Input::View { stamp, edges } => self.on_view(now, stamp, &edges, fx),
             Input::Timeout => self.on_timeout(now, fx),
         }
     }
@@ -205,8 +191,9 @@ impl State {
     fn on_join(&mut self, now: Instant, request: JoinRequest, fx: &mut Vec<Effect>) {
         let connection = request.connection;
         let resumed = request.resume.as_ref().and_then(|token| {
+            let digest = token::digest(token);
             self.slots()
-                .find(|(_, member)| !member.is_v1() && member.token == *token)
+                .find(|(_, member)| member.resume == Some(digest))
                 .map(|(slot, _)| slot)
         });
         if let Some(slot) = resumed {
@@ -224,44 +211,20 @@ impl State {
                 code: ErrorCode::IdTaken,
             });
         }
-        let free = self
-            .members
-            .iter()
-            .position(Option::is_none)
-            .unwrap_or(self.members.len());
-        let slot = Slot(free);
-        if free == self.members.len() {
-            self.members.push(None);
-        }
-        let member = Member {
-            id: request.id,
-            name: request.name,
-            protocol: request.protocol,
-            v1_bridge: request.v1_bridge,
-            demand: request.demand,
-            decodes: request.decodes,
-            connection: Some(connection),
-            away_since: None,
-            joined_at: self.epoch + 1,
-            token: request.token,
-            tracks: BTreeMap::new(),
-            wants: Subscribe::everything(),
-            hand: None,
-            quality: None,
-        };
-        let joined = member.describe(true);
-        if let Some(place) = self.members.get_mut(free) {
-            *place = Some(member);
-        }
+        let (protocol, uploads) = (request.protocol, request.uploads.clone());
+        let member = Member::joining(request, self.epoch + 1);
+        let (id, joined) = (member.id, member.describe(true));
+        let slot = self.place(member);
         fx.push(Effect::Admit {
             connection,
             slot,
-            id: request.id,
+            id,
         });
         fx.push(Effect::Declare);
+        self.tell_peers_of(slot, fx);
         self.epoch += 1;
-        if request.protocol == Protocol::V2 {
-            self.welcome(slot, request.uploads, false, fx);
+        if protocol == Protocol::V2 {
+            self.welcome(slot, uploads, false, fx);
         }
         let change = Roster {
             epoch: self.epoch,
@@ -287,7 +250,14 @@ impl State {
                 ending: Ending::Error(ErrorCode::Replaced),
             });
         }
+        let was_away = member.is_away();
+        let moved = !member.is_here();
+        if moved {
+            member.home = Home::Here;
+            member.moves += 1;
+        }
         member.connection = Some(connection);
+        member.resume = Some(token::digest(&request.token));
         member.token = request.token;
         member.v1_bridge = request.v1_bridge;
         member.demand = request.demand;
@@ -297,7 +267,7 @@ impl State {
         for track in member.tracks.values_mut() {
             track.told = None;
         }
-        let was_away = member.away_since.take().is_some();
+        member.away_since = None;
         let id = member.id;
         let updated = member.describe(false);
         fx.push(Effect::Admit {
@@ -305,6 +275,10 @@ impl State {
             slot,
             id,
         });
+        if moved {
+            fx.push(Effect::Declare);
+        }
+        self.tell_peers_of(slot, fx);
         if was_away {
             self.epoch += 1;
         }
@@ -370,11 +344,16 @@ impl State {
         self.remove(now, slot, reason, fx);
     }
 
+    /// Somebody of any edge is no longer in the room.
     fn remove(&mut self, now: Instant, slot: Slot, reason: LeaveReason, fx: &mut Vec<Effect>) {
         self.end_share(slot, fx);
         let Some(member) = self.members.get_mut(slot.0).and_then(Option::take) else {
             return;
         };
+        if member.is_here() {
+            fx.push(Effect::Declare);
+            self.tell_peers_gone(member.id, reason, fx);
+        }
         if let Some(share) = &mut self.share {
             share.forget(slot);
         }
@@ -385,7 +364,6 @@ impl State {
             publisher: member.id,
             track: None,
         });
-        fx.push(Effect::Declare);
         self.epoch += 1;
         let left = vec![Gone {
             id: member.id,
@@ -453,6 +431,7 @@ impl State {
         let Some(updated) = self.at(slot).map(|member| member.describe(false)) else {
             return;
         };
+        self.tell_peers_of(slot, fx);
         self.epoch += 1;
         let change = Roster {
             epoch: self.epoch,
@@ -486,6 +465,17 @@ impl State {
                 });
             }
         }
+    }
+
+    /// Gives a newcomer the first free place.
+    fn place(&mut self, member: Member) -> Slot {
+        let free = self.members.iter().position(Option::is_none);
+        let slot = Slot(free.unwrap_or(self.members.len()));
+        match self.members.get_mut(slot.0) {
+            Some(place) => *place = Some(member),
+            None => self.members.push(Some(member)),
+        }
+        slot
     }
 
     fn slots(&self) -> impl Iterator<Item = (Slot, &Member)> {

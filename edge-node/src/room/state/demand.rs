@@ -31,6 +31,16 @@ impl Decodes {
         Self(listed.fold(0, |bits, (index, _)| bits | 1 << index))
     }
 
+    /// What another edge's members decode.
+    pub(super) const fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
+    /// For another edge.
+    pub(super) const fn bits(self) -> u8 {
+        self.0
+    }
+
     fn names(self) -> Vec<String> {
         let codecs = OPTIONAL_CODECS.iter().enumerate();
         codecs
@@ -42,9 +52,9 @@ impl Decodes {
 
 /// Who wants a track, in numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Wanted {
-    subscribers: u32,
-    decodes: Decodes,
+pub(super) struct Wanted {
+    pub(super) subscribers: u32,
+    pub(super) decodes: Decodes,
 }
 
 /// What a publisher was told of a track, and when.
@@ -62,7 +72,10 @@ impl State {
         newly: Option<Slot>,
         fx: &mut Vec<Effect>,
     ) {
-        if self.told_tracks().next().is_none() {
+        if newly.is_some() {
+            self.tell_interest(fx);
+        }
+        if self.told_tracks().next().is_none() && self.peers.is_empty() {
             return;
         }
         self.demand_due.get_or_insert(now + DEMAND_INTERVAL);
@@ -85,6 +98,7 @@ impl State {
             return;
         }
         self.demand_due = None;
+        self.tell_interest(fx);
         let tracks: Vec<(Slot, TrackRef, Told)> = self.told_tracks().collect();
         for (publisher, track, told) in tracks {
             let due = told.at + DEMAND_INTERVAL;
@@ -132,6 +146,22 @@ impl State {
 
     fn wanted(&self, publisher: Slot, track: TrackRef) -> Wanted {
         let audio = self.is_audio(publisher, track.track);
+        let mut wanted = self.wanted_here(publisher, audio, track);
+        for demand in self.peers.demands(audio, track) {
+            wanted.subscribers = wanted.subscribers.saturating_add(demand.subscribers);
+            if demand.subscribers > 0 {
+                wanted.decodes = Decodes(wanted.decodes.0 & demand.decodes.0);
+            }
+        }
+        let large = self.members.iter().flatten().count() > MAX_DECODE_ROOM;
+        if audio || large || wanted.subscribers == 0 {
+            wanted.decodes = Decodes::NONE;
+        }
+        wanted
+    }
+
+    /// By members of this edge.
+    pub(super) fn wanted_here(&self, publisher: Slot, audio: bool, track: TrackRef) -> Wanted {
         let mut wanted = Wanted {
             subscribers: 0,
             decodes: Decodes::ALL,
@@ -141,10 +171,6 @@ impl State {
                 wanted.subscribers += 1;
                 wanted.decodes = Decodes(wanted.decodes.0 & member.decodes.0);
             }
-        }
-        let large = self.members.iter().flatten().count() > MAX_DECODE_ROOM;
-        if audio || large || wanted.subscribers == 0 {
-            wanted.decodes = Decodes::NONE;
         }
         wanted
     }

@@ -2,6 +2,7 @@
 
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, ParticipantId,
+    cluster::{EdgeId, Stamp, link::RoomMessage},
     control::{KeyframeRequest, LeaveReason, Protocol, Subscribe, TrackConfig, TrackRef, Update},
     media::MediaHeader,
 };
@@ -108,7 +109,32 @@ pub(crate) enum Input {
         from: MemberRef,
         frame: Frame,
     },
+    /// Something of another edge.
+    Peer {
+        edge: EdgeId,
+        heard: PeerInput,
+    },
+    /// What core says: who holds the room, with the names of everybody there.
+    View {
+        stamp: Stamp,
+        edges: Vec<(EdgeId, Vec<(ParticipantId, DisplayName)>)>,
+    },
     Timeout,
+}
+
+/// What comes from another edge, or happens to the link with it.
+#[derive(Debug)]
+pub(crate) enum PeerInput {
+    /// There is a link to it.
+    Up,
+    /// There is none any more.
+    Down,
+    /// It says something of the room.
+    Said(RoomMessage),
+    /// A chunk of a track of somebody there.
+    Media { header: MediaHeader, frame: Frame },
+    /// A frame of a v1 type of somebody there.
+    V1(Frame),
 }
 
 /// What the room task does about it.
@@ -143,4 +169,14 @@ pub(crate) enum Effect {
     },
     /// The rows this edge declares to core have changed.
     Declare,
+    /// Tell another edge something of the room.
+    Tell { edge: EdgeId, message: RoomMessage },
+    /// Send another edge a chunk of a track of somebody here.
+    Forward {
+        edge: EdgeId,
+        class: Class,
+        frame: Frame,
+    },
+    /// Send another edge a frame of a v1 type of somebody here.
+    ForwardV1 { edge: EdgeId, frame: Frame },
 }

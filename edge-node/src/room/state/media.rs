@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use pulse_proto::{
     Frame, ParticipantId,
+    cluster::link::RoomMessage,
     control::{self, KeyframeRequest, Protocol, Source, Subscribe, TrackConfig, TrackRef},
     limits::KEYFRAME_REQUEST_INTERVAL,
     media::MediaHeader,
 };
 
-use super::{Effect, Member, MemberRef, Slot, State, Track};
+use super::{Effect, Home, Member, MemberRef, Slot, State, Track};
 use crate::outbox::Class;
 
 /// Lets one keyframe request pass in `KEYFRAME_REQUEST_INTERVAL`; what comes too early waits.
@@ -63,6 +64,7 @@ impl State {
             self.stop_track(from.slot, id, replaced, &stop, fx);
         }
         self.to_all(Some(from.slot), |m| !m.is_v1(), Class::Control, frame, fx);
+        self.tell_peers_of(from.slot, fx);
         if told.is_none() {
             let track = TrackRef {
                 participant: id,
@@ -83,9 +85,10 @@ impl State {
             return;
         };
         self.stop_track(from.slot, id, track, frame, fx);
+        self.tell_peers_of(from.slot, fx);
     }
 
-    fn stop_track(
+    pub(super) fn stop_track(
         &mut self,
         slot: Slot,
         id: ParticipantId,
@@ -118,11 +121,25 @@ impl State {
         frame: Frame,
         fx: &mut Vec<Effect>,
     ) {
-        let Some(publisher) = self.member_mut(from) else {
+        if self.member(from).is_some() {
+            self.fan_out(now, from.slot, header, frame, fx);
+        }
+    }
+
+    /// To everybody here who wants it and, if its publisher is here, once to each edge where somebody does.
+    pub(super) fn fan_out(
+        &mut self,
+        now: Instant,
+        from: Slot,
+        header: MediaHeader,
+        frame: Frame,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Some(publisher) = self.at(from) else {
             return;
         };
-        let id = publisher.id;
-        let Some(track) = publisher.tracks.get_mut(&header.track) else {
+        let (id, is_here) = (publisher.id, publisher.is_here());
+        let Some(track) = publisher.tracks.get(&header.track) else {
             return;
         };
         let audio = track.config.source.is_audio();
@@ -133,7 +150,7 @@ impl State {
         };
         let mut thinned = 0;
         for (slot, member) in self.slots() {
-            if slot != from.slot && wants(member, audio, wanted) {
+            if slot != from && wants(member, audio, wanted) {
                 if !audio && header.temporal > member.wants.max_temporal {
                     thinned += 1;
                     continue;
@@ -146,6 +163,15 @@ impl State {
             }
         }
         self.thinned += thinned;
+        if is_here {
+            for edge in self.peers.that_want(audio, wanted, header.temporal) {
+                fx.push(Effect::Forward {
+                    edge: edge.clone(),
+                    class,
+                    frame: frame.clone(),
+                });
+            }
+        }
         if audio {
             return;
         }
@@ -153,12 +179,12 @@ impl State {
             && header.chunk == 0
             && let Some(gate) = self
                 .keyframes
-                .get_mut(&(from.slot, header.track, header.spatial))
+                .get_mut(&(from, header.track, header.spatial))
         {
             gate.wanted = false;
         }
         let track = self
-            .at_mut(from.slot)
+            .at_mut(from)
             .and_then(|member| member.tracks.get_mut(&header.track));
         if let Some(track) = track {
             track.cache.push(now, header, frame);
@@ -303,7 +329,7 @@ impl State {
         }
     }
 
-    fn want_keyframe(
+    pub(super) fn want_keyframe(
         &mut self,
         now: Instant,
         publisher: Slot,
@@ -311,9 +337,10 @@ impl State {
         layer: u8,
         fx: &mut Vec<Effect>,
     ) {
-        let Some(id) = self.at(publisher).map(|member| member.id) else {
+        let Some(member) = self.at(publisher) else {
             return;
         };
+        let (id, home) = (member.id, member.home.clone());
         let gate = self.keyframes.entry((publisher, track, layer)).or_default();
         if gate
             .sent_at
@@ -326,26 +353,29 @@ impl State {
             sent_at: Some(now),
             wanted: false,
         };
-        if self
-            .at(publisher)
-            .is_some_and(|member| member.connection.is_some())
-        {
-            let request = KeyframeRequest {
-                participant: id,
-                track,
-                layer,
-            };
-            let frame = control::encode(ParticipantId::ZERO, &request);
-            fx.push(Effect::Send {
-                slot: publisher,
-                class: Class::Control,
-                frame,
-            });
+        let request = KeyframeRequest {
+            participant: id,
+            track,
+            layer,
+        };
+        match home {
+            Home::There { edge, .. } => {
+                let message = RoomMessage::Keyframe(request);
+                self.peers.tell(&edge, message, fx);
+            }
+            Home::Here if self.at(publisher).is_some_and(|m| m.connection.is_some()) => {
+                fx.push(Effect::Send {
+                    slot: publisher,
+                    class: Class::Control,
+                    frame: control::encode(ParticipantId::ZERO, &request),
+                });
+            }
+            Home::Here => {}
         }
     }
 }
 
-const fn class_of(source: Source, header: MediaHeader) -> Class {
+pub(super) const fn class_of(source: Source, header: MediaHeader) -> Class {
     match source {
         Source::Microphone | Source::ScreenAudio => Class::Audio,
         Source::Camera => Class::Video(header),

@@ -5,13 +5,17 @@ use std::{collections::HashMap, collections::HashSet, time::Duration};
 use proptest::prelude::*;
 use pulse_proto::{
     FrameType,
-    control::{CodecConfig, Control as _, KeyframeRequest, Source, TrackRef},
+    control::{
+        CodecConfig, Control as _, KeyframeRequest, Participant, Quality, Source, TrackConfig,
+        TrackRef,
+    },
     media::{LEVEL_SILENT, MediaHeader, chunks},
     v1,
 };
 
 use super::*;
 
+mod peers;
 mod presence;
 
 /// A room and everything its members were sent.
@@ -26,7 +30,7 @@ struct Rig {
 impl Rig {
     fn new(max: usize) -> Self {
         Self {
-            state: State::new(max),
+            state: State::new(EdgeId::parse("here").unwrap(), max),
             now: tokio::time::Instant::now().into_std(),
             next: 1,
             sent: Vec::new(),

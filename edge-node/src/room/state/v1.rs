@@ -3,32 +3,30 @@
 
 use pulse_proto::{
     Frame, FrameType, ParticipantId,
+    cluster::EdgeId,
     v1::{self, ChatBody},
 };
 
-use super::{ChatContent, Effect, Member, MemberRef, Slot, State};
+use super::{ChatContent, Effect, Member, Slot, State};
 use crate::{outbox::Class, room::share::Share};
 
 impl State {
     /// A frame of a type below 16 that the original server relays as it is.
-    pub(super) fn on_v1(&mut self, from: MemberRef, frame: &Frame, fx: &mut Vec<Effect>) {
-        if self.member(from).is_none() {
-            return;
-        }
+    pub(super) fn on_v1(&mut self, from: Slot, frame: &Frame, fx: &mut Vec<Effect>) {
         match frame.kind() {
-            FrameType::Audio => self.to_viewers(from.slot, Class::V1Audio, frame, fx),
+            FrameType::Audio => self.to_viewers(from, Class::V1Audio, frame, fx),
             FrameType::JoinRequest => {
-                self.to_all(Some(from.slot), Member::is_v1, Class::Control, frame, fx);
+                self.to_all(Some(from), Member::is_v1, Class::Control, frame, fx);
             }
             FrameType::ScreenShareStart => {
                 if let Some(owner) = self.share.as_ref().map(|share| share.owner) {
                     self.end_share(owner, fx);
                 }
-                self.share = Some(Share::new(from.slot, frame.clone()));
-                self.to_viewers(from.slot, SHARE_EDGE, frame, fx);
+                self.share = Some(Share::new(from, frame.clone()));
+                self.to_viewers(from, SHARE_EDGE, frame, fx);
             }
-            FrameType::ScreenShare => self.on_share_chunk(from.slot, frame, fx),
-            FrameType::ScreenShareStop => self.end_share(from.slot, fx),
+            FrameType::ScreenShare => self.on_share_chunk(from, frame, fx),
+            FrameType::ScreenShareStop => self.end_share(from, fx),
             _ => {}
         }
     }
@@ -67,7 +65,8 @@ impl State {
         if !self.members.iter().flatten().any(Member::is_v1) {
             return;
         }
-        let list = v1::user_list(self.rows());
+        let everybody = self.in_order().into_iter();
+        let list = v1::user_list(everybody.map(|member| (member.id, &member.name)));
         let frame = Frame::new(ParticipantId::ZERO, FrameType::UserListUpdate, &list);
         self.to_all(None, Member::is_v1, Class::Control, &frame, fx);
     }
@@ -103,6 +102,7 @@ impl State {
             .map(|(slot, _)| slot)
             .filter(|slot| self.views(owner, *slot))
             .collect();
+        let peers = self.v1_peers(owner);
         // Chunks of a share that a newer one replaced are dropped.
         let Some(share) = self.share.as_mut().filter(|share| share.owner == owner) else {
             return;
@@ -117,6 +117,24 @@ impl State {
                 });
             }
         }
+        for (viewer, edge) in peers {
+            if let Some((frame, _)) = share.for_viewer(viewer, frame, cluster_at) {
+                fx.push(Effect::ForwardV1 { edge, frame });
+            }
+        }
+    }
+
+    /// Gives an edge where somebody begins to view the share that is on here.
+    pub(super) fn show_share_to(&mut self, viewer: Slot, edge: &EdgeId, fx: &mut Vec<Effect>) {
+        let owner = self.share.as_ref().map(|share| share.owner);
+        if !owner.is_some_and(|owner| self.at(owner).is_some_and(Member::is_here)) {
+            return;
+        }
+        let frames = self.share.as_mut().map(|share| share.welcome(viewer));
+        fx.extend(frames.into_iter().flatten().map(|frame| Effect::ForwardV1 {
+            edge: edge.clone(),
+            frame,
+        }));
     }
 
     /// v1 members get what anybody sends of these types; others only what v1 members send.
@@ -138,6 +156,21 @@ impl State {
                     frame: frame.clone(),
                 });
             }
+        }
+        let peers = self.v1_peers(sender).into_iter();
+        fx.extend(peers.map(|(_, edge)| Effect::ForwardV1 {
+            edge,
+            frame: frame.clone(),
+        }));
+    }
+
+    /// The edges where somebody views what a member of this one sends of v1's types, each with the place
+    /// under which a share knows it.
+    fn v1_peers(&self, sender: Slot) -> Vec<(Slot, EdgeId)> {
+        if self.at(sender).is_some_and(Member::is_here) {
+            self.peers.that_view_v1().collect()
+        } else {
+            Vec::new()
         }
     }
 }

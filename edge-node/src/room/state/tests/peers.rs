@@ -1,0 +1,664 @@
+//! One room at several edges: what they tell each other makes one room of it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proptest::prelude::*;
+use pulse_proto::cluster::link::RoomMessage;
+
+use super::*;
+
+/// What one edge sent another.
+enum OnLink {
+    Message(RoomMessage),
+    Chunk(Frame),
+    V1(Frame),
+}
+
+/// A member, wherever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Somebody {
+    edge: usize,
+    slot: Slot,
+}
+
+/// Edges that hold the same room, and links between them that can be cut.
+struct World {
+    now: Instant,
+    rooms: Vec<State>,
+    linked: BTreeMap<(usize, usize), VecDeque<OnLink>>,
+    connections: BTreeMap<(usize, Slot), ConnectionId>,
+    /// Media and control that members were sent.
+    sent: Vec<(Somebody, Frame)>,
+    ended: Vec<(Somebody, Ending)>,
+    next: u64,
+    epoch: u64,
+}
+
+fn name(edge: usize) -> EdgeId {
+    EdgeId::parse(&format!("edge-{edge}")).unwrap()
+}
+
+fn edge_of(name: &EdgeId) -> usize {
+    name.as_str().trim_start_matches("edge-").parse().unwrap()
+}
+
+impl World {
+    fn new(edges: usize) -> Self {
+        let mut world = Self {
+            now: tokio::time::Instant::now().into_std(),
+            rooms: (0..edges).map(|edge| State::new(name(edge), 100)).collect(),
+            linked: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            sent: Vec::new(),
+            ended: Vec::new(),
+            next: 1,
+            epoch: 0,
+        };
+        for a in 0..edges {
+            for b in a + 1..edges {
+                world.link(a, b);
+            }
+        }
+        world
+    }
+
+    fn link(&mut self, a: usize, b: usize) {
+        self.linked.insert((a, b), VecDeque::new());
+        self.linked.insert((b, a), VecDeque::new());
+        for (from, to) in [(a, b), (b, a)] {
+            let edge = name(from);
+            let heard = PeerInput::Up;
+            self.handle(to, Input::Peer { edge, heard });
+        }
+    }
+
+    fn cut(&mut self, a: usize, b: usize) {
+        for (from, to) in [(a, b), (b, a)] {
+            self.linked.remove(&(from, to));
+            let edge = name(from);
+            let heard = PeerInput::Down;
+            self.handle(to, Input::Peer { edge, heard });
+        }
+    }
+
+    /// Core says who holds the room.
+    fn view(&mut self) {
+        self.epoch += 1;
+        let stamp = Stamp {
+            term: 1,
+            epoch: self.epoch,
+        };
+        let edges: Vec<_> = (0..self.rooms.len())
+            .filter(|edge| !self.rooms[*edge].is_empty())
+            .map(|edge| {
+                let rows = self.rooms[edge].rows();
+                (name(edge), rows.map(|(id, n)| (id, n.clone())).collect())
+            })
+            .collect();
+        for edge in 0..self.rooms.len() {
+            if self.rooms[edge].is_empty() {
+                continue;
+            }
+            let mut others: Vec<(EdgeId, Vec<_>)> = edges.clone();
+            others.retain(|(other, _)| *other != name(edge));
+            let edges = others;
+            self.handle(edge, Input::View { stamp, edges });
+        }
+        self.deliver();
+    }
+
+    fn handle(&mut self, edge: usize, input: Input) {
+        let mut effects = Vec::new();
+        let was_held = !self.rooms[edge].is_empty();
+        self.rooms[edge].handle(self.now, input, &mut effects);
+        self.apply(edge, effects);
+        if was_held && self.rooms[edge].is_empty() {
+            // The room ends with its last member; the next one there begins another.
+            self.rooms[edge] = State::new(name(edge), 100);
+            let links: Vec<usize> = self
+                .linked
+                .keys()
+                .filter(|(_, to)| *to == edge)
+                .map(|(from, _)| *from)
+                .collect();
+            for from in links {
+                let (edge_name, heard) = (name(from), PeerInput::Up);
+                let input = Input::Peer {
+                    edge: edge_name,
+                    heard,
+                };
+                self.handle(edge, input);
+            }
+        }
+    }
+
+    fn apply(&mut self, edge: usize, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Admit {
+                    connection, slot, ..
+                } => {
+                    self.connections.insert((edge, slot), connection);
+                }
+                Effect::Detach { slot } => {
+                    self.connections.remove(&(edge, slot));
+                }
+                Effect::End { slot, ending } => {
+                    self.ended.push((Somebody { edge, slot }, ending));
+                }
+                Effect::Send { slot, frame, .. } => {
+                    assert!(self.connections.contains_key(&(edge, slot)));
+                    self.sent.push((Somebody { edge, slot }, frame));
+                }
+                Effect::Tell { edge: to, message } => {
+                    self.put(edge, &to, OnLink::Message(message));
+                }
+                Effect::Forward {
+                    edge: to, frame, ..
+                } => self.put(edge, &to, OnLink::Chunk(frame)),
+                Effect::ForwardV1 { edge: to, frame } => self.put(edge, &to, OnLink::V1(frame)),
+                Effect::Refuse { .. } | Effect::Forget { .. } | Effect::Declare => {}
+            }
+        }
+    }
+
+    fn put(&mut self, from: usize, to: &EdgeId, what: OnLink) {
+        if let Some(queue) = self.linked.get_mut(&(from, edge_of(to))) {
+            queue.push_back(what);
+        }
+    }
+
+    /// Everything that is on its way arrives.
+    fn deliver(&mut self) {
+        loop {
+            let waiting = self.linked.iter_mut();
+            let next = waiting
+                .filter_map(|(link, queue)| Some((*link, queue.pop_front()?)))
+                .next();
+            let Some(((from, to), what)) = next else {
+                return;
+            };
+            let heard = match what {
+                OnLink::Message(message) => {
+                    // As the reader of a link does for a room that is not held.
+                    if self.rooms[to].is_empty() {
+                        if matches!(&message, RoomMessage::Rows(rows) if !rows.is_empty()) {
+                            let gone = RoomMessage::Rows(Vec::new());
+                            self.put(to, &name(from), OnLink::Message(gone));
+                        }
+                        continue;
+                    }
+                    PeerInput::Said(message)
+                }
+                OnLink::Chunk(frame) => PeerInput::Media {
+                    header: MediaHeader::parse(&frame).unwrap(),
+                    frame,
+                },
+                OnLink::V1(frame) => PeerInput::V1(frame),
+            };
+            if !self.rooms[to].is_empty() {
+                let edge = name(from);
+                self.handle(to, Input::Peer { edge, heard });
+            }
+        }
+    }
+
+    fn request(&mut self, protocol: Protocol, resume: Option<String>) -> JoinRequest {
+        self.next += 1;
+        JoinRequest {
+            connection: ConnectionId(self.next),
+            protocol,
+            id: ParticipantId::from_random(u128::from(self.next).to_be_bytes()),
+            name: DisplayName::parse("Ada").unwrap(),
+            v1_bridge: true,
+            demand: true,
+            decodes: Decodes::NONE,
+            resume,
+            token: format!("token {}", self.next),
+            uploads: String::new(),
+        }
+    }
+
+    fn join(&mut self, edge: usize, request: JoinRequest) -> Somebody {
+        let somebody = self.join_unseen(edge, request);
+        self.view();
+        somebody
+    }
+
+    /// Before core has heard of it.
+    fn join_unseen(&mut self, edge: usize, request: JoinRequest) -> Somebody {
+        let connection = request.connection;
+        self.handle(edge, Input::Join(Box::new(request)));
+        let place = self.connections.iter();
+        let ((edge, slot), _) = place
+            .filter(|((at, _), _)| *at == edge)
+            .find(|(_, known)| **known == connection)
+            .expect("admitted");
+        Somebody {
+            edge: *edge,
+            slot: *slot,
+        }
+    }
+
+    fn joins(&mut self, edge: usize) -> Somebody {
+        let request = self.request(Protocol::V2, None);
+        self.join(edge, request)
+    }
+
+    fn from(&self, who: Somebody) -> MemberRef {
+        MemberRef {
+            slot: who.slot,
+            connection: self.connections[&(who.edge, who.slot)],
+        }
+    }
+
+    fn id(&self, who: Somebody) -> ParticipantId {
+        self.rooms[who.edge].at(who.slot).unwrap().id
+    }
+
+    fn publish(&mut self, who: Somebody, track: u8, source: &str) {
+        let json = format!(
+            r#"{{"track":{track},"version":0,"source":"{source}","muted":false,
+            "config":{{"codec":"x","sampleRate":48000,"numberOfChannels":1,"codedWidth":64,"codedHeight":64}}}}"#
+        );
+        let config: TrackConfig = serde_json::from_str(&json).unwrap();
+        let from = self.from(who);
+        let frame = control::encode(self.id(who), &config);
+        let config = Box::new(config);
+        let input = Input::Track {
+            from,
+            config,
+            frame,
+        };
+        self.handle(who.edge, input);
+        self.deliver();
+    }
+
+    fn chunk(
+        &self,
+        who: Somebody,
+        track: u8,
+        sequence: u32,
+        reference: u8,
+    ) -> (MediaHeader, Frame) {
+        let header = MediaHeader {
+            track,
+            config: 0,
+            discardable: false,
+            last: true,
+            spatial: 0,
+            temporal: 0,
+            reference,
+            level: LEVEL_SILENT,
+            chunk: 0,
+            sequence,
+            captured_us: 1,
+        };
+        let frame = chunks(self.id(who), header, &[7; 10])
+            .unwrap()
+            .next()
+            .unwrap();
+        (header, frame)
+    }
+
+    fn send(&mut self, who: Somebody, track: u8, sequence: u32, reference: u8) {
+        let (header, frame) = self.chunk(who, track, sequence, reference);
+        let from = self.from(who);
+        let input = Input::Media {
+            from,
+            header,
+            frame,
+        };
+        self.handle(who.edge, input);
+        self.deliver();
+    }
+
+    fn leave(&mut self, who: Somebody, reason: LeaveReason) {
+        let from = self.from(who);
+        self.handle(who.edge, Input::Gone { from, reason });
+        self.deliver();
+    }
+
+    /// Who got which media frames since the last time.
+    fn take_media(&mut self) -> Vec<(Somebody, u32)> {
+        let sent = std::mem::take(&mut self.sent);
+        sent.into_iter()
+            .filter(|(_, frame)| frame.kind() == FrameType::Media)
+            .map(|(to, frame)| {
+                let header = MediaHeader::parse(&frame).unwrap();
+                (to, header.sequence)
+            })
+            .collect()
+    }
+
+    fn take_kind(&mut self, to: Somebody, kind: FrameType) -> Vec<Frame> {
+        let sent = std::mem::take(&mut self.sent);
+        sent.into_iter()
+            .filter(|(receiver, frame)| *receiver == to && frame.kind() == kind)
+            .map(|(_, frame)| frame)
+            .collect()
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        for edge in 0..self.rooms.len() {
+            self.handle(edge, Input::Timeout);
+        }
+        self.deliver();
+    }
+
+    /// Whom an edge thinks to be there, and who of them is away.
+    fn roster(&self, edge: usize) -> Vec<(ParticipantId, bool)> {
+        let members = self.rooms[edge].members.iter().flatten();
+        let mut roster: Vec<_> = members.map(|one| (one.id, one.is_away())).collect();
+        roster.sort();
+        roster
+    }
+}
+
+#[test]
+fn a_frame_crosses_once_and_reaches_everybody_there() {
+    let mut world = World::new(2);
+    let ada = world.joins(0);
+    let (bob, cy, dan) = (world.joins(0), world.joins(1), world.joins(1));
+    world.publish(ada, 1, "microphone");
+    world.take_media();
+    world.send(ada, 1, 5, 0);
+    let mut got = world.take_media();
+    got.sort();
+    assert_eq!(got, [(bob, 5), (cy, 5), (dan, 5)]);
+    assert_eq!(world.roster(0), world.roster(1));
+}
+
+#[test]
+fn media_that_overtakes_its_announcement_waits_for_it() {
+    let mut world = World::new(2);
+    let (ada, bob) = (world.joins(0), world.joins(1));
+    let (header, frame) = world.chunk(ada, 1, 1, 0);
+    let edge = name(0);
+    let heard = PeerInput::Media { header, frame };
+    world.handle(1, Input::Peer { edge, heard });
+    assert!(world.take_media().is_empty());
+    world.publish(ada, 1, "microphone");
+    assert_eq!(world.take_media(), [(bob, 1)]);
+}
+
+#[test]
+fn an_edge_is_believed_of_its_own_members_only() {
+    let mut world = World::new(3);
+    let ada = world.joins(0);
+    world.joins(1);
+    world.joins(2);
+    world.publish(ada, 1, "microphone");
+    world.take_media();
+    let (header, frame) = world.chunk(ada, 1, 1, 0);
+    let edge = name(2);
+    let heard = PeerInput::Media { header, frame };
+    world.handle(1, Input::Peer { edge, heard });
+    let gone = RoomMessage::Gone(Gone {
+        id: world.id(ada),
+        reason: LeaveReason::Left,
+    });
+    let (edge, heard) = (name(2), PeerInput::Said(gone));
+    world.handle(1, Input::Peer { edge, heard });
+    assert!(world.take_media().is_empty());
+    assert_eq!(world.roster(1).len(), 3);
+    assert_eq!(world.rooms[1].foreign, 1);
+}
+
+#[test]
+fn what_nobody_wants_there_stays_here() {
+    let mut world = World::new(2);
+    let (ada, bob) = (world.joins(0), world.joins(1));
+    world.publish(ada, 2, "camera");
+    let track = TrackRef {
+        participant: world.id(ada),
+        track: 2,
+    };
+    let mut wants = Subscribe::everything();
+    wants.paused = vec![track];
+    let from = world.from(bob);
+    world.handle(1, Input::Subscribe { from, wants });
+    world.pass(Duration::from_millis(200));
+    let (header, frame) = world.chunk(ada, 2, 1, 0);
+    let from = world.from(ada);
+    let input = Input::Media {
+        from,
+        header,
+        frame,
+    };
+    world.handle(0, input);
+    assert!(world.linked[&(0, 1)].is_empty());
+    let wanted = world.rooms[0].peers.demands(false, track).next().unwrap();
+    assert_eq!(wanted.subscribers, 0);
+    // As soon as somebody does, the cache comes, and a keyframe is asked for.
+    world.now += Duration::from_secs(1);
+    world.sent.clear();
+    let from = world.from(bob);
+    let wants = Subscribe::everything();
+    world.handle(1, Input::Subscribe { from, wants });
+    world.deliver();
+    assert!(
+        world
+            .sent
+            .iter()
+            .any(|(to, frame)| *to == bob && frame.kind() == FrameType::Media)
+    );
+    let asked = world.take_kind(ada, FrameType::KeyframeRequest);
+    assert_eq!(asked.len(), 1);
+}
+
+#[test]
+fn keyframe_requests_of_many_edges_become_one() {
+    let mut world = World::new(3);
+    let ada = world.joins(0);
+    let (bob, cy) = (world.joins(1), world.joins(2));
+    world.publish(ada, 2, "camera");
+    world.sent.clear();
+    world.pass(Duration::from_secs(3));
+    world.sent.clear();
+    for who in [bob, cy, bob] {
+        let request = KeyframeRequest {
+            participant: world.id(ada),
+            track: 2,
+            layer: 0,
+        };
+        let from = world.from(who);
+        world.handle(who.edge, Input::Keyframe { from, request });
+    }
+    world.deliver();
+    assert_eq!(world.take_kind(ada, FrameType::KeyframeRequest).len(), 1);
+}
+
+#[test]
+fn who_resumes_elsewhere_keeps_the_id_and_leaves_no_ghost() {
+    let mut world = World::new(2);
+    let (ada, bob) = (world.joins(0), world.joins(1));
+    let (id, token) = (world.id(ada), "token 2".to_owned());
+    world.publish(ada, 1, "microphone");
+    let request = world.request(Protocol::V2, Some(token));
+    let again = world.join(1, request);
+    assert_eq!(world.id(again), id);
+    assert_eq!(
+        world.ended,
+        [(ada, Ending::Error(ErrorCode::Replaced))],
+        "the old connection ends"
+    );
+    assert!(world.rooms[0].is_empty());
+    world.send(again, 1, 9, 0);
+    assert_eq!(world.take_media(), [(bob, 9)]);
+}
+
+#[test]
+fn whose_edge_is_gone_is_away_until_core_says_so() {
+    let mut world = World::new(2);
+    let (ada, bob) = (world.joins(0), world.joins(1));
+    let ada_id = world.id(ada);
+    world.cut(0, 1);
+    assert!(world.roster(1).contains(&(ada_id, true)));
+    // Core still knows the edge: it has lost only its link.
+    world.view();
+    assert!(world.roster(1).contains(&(ada_id, true)));
+    world.link(0, 1);
+    world.view();
+    assert!(world.roster(1).contains(&(ada_id, false)));
+    world.cut(0, 1);
+    let stamp = Stamp { term: 2, epoch: 0 };
+    let edges = vec![];
+    world.handle(1, Input::View { stamp, edges });
+    assert_eq!(world.roster(1), [(world.id(bob), false)]);
+    // What an earlier core said late changes nothing.
+    let edges = vec![(name(0), vec![(ada_id, DisplayName::parse("Ada").unwrap())])];
+    let stamp = Stamp { term: 1, epoch: 99 };
+    world.handle(1, Input::View { stamp, edges });
+    assert_eq!(world.roster(1).len(), 1);
+}
+
+#[test]
+fn of_two_with_one_id_both_edges_keep_the_same() {
+    let mut world = World::new(2);
+    let mut first = world.request(Protocol::V1, None);
+    first.id = ParticipantId::from_random([9; 16]);
+    let mut second = world.request(Protocol::V1, None);
+    second.id = first.id;
+    let keeper = world.request(Protocol::V2, None);
+    world.cut(0, 1);
+    world.join(1, keeper);
+    let first = world.join_unseen(0, first);
+    let second = world.join_unseen(1, second);
+    world.link(0, 1);
+    world.view();
+    assert_eq!(world.ended, [(second, Ending::Error(ErrorCode::IdTaken))]);
+    assert_eq!(world.roster(0), world.roster(1));
+    assert!(world.rooms[0].at(first.slot).unwrap().is_here());
+}
+
+#[test]
+fn v1_crosses_edges_and_a_share_can_be_joined_late() {
+    let mut world = World::new(2);
+    let request = world.request(Protocol::V1, None);
+    let ada = world.join(0, request);
+    let from = world.from(ada);
+    let id = world.id(ada);
+    let start = Frame::new(id, FrameType::ScreenShareStart, b"video/webm");
+    let frame = start.clone();
+    world.handle(0, Input::V1 { from, frame });
+    let request = world.request(Protocol::V1, None);
+    let bob = world.join(1, request);
+    assert_eq!(world.take_kind(bob, FrameType::ScreenShareStart), [start]);
+    let voice = Frame::new(id, FrameType::Audio, &[1, 2]);
+    let frame = voice.clone();
+    world.handle(0, Input::V1 { from, frame });
+    world.deliver();
+    assert_eq!(world.take_kind(bob, FrameType::Audio), [voice]);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Join(usize),
+    Resume(usize, usize),
+    Leave(usize, bool),
+    Publish(usize, u8),
+    Send(usize, u8),
+    Cut(usize, usize),
+    Link(usize, usize),
+    View,
+    Pass(u64),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        3 => (0..3_usize).prop_map(Step::Join),
+        1 => (0..8_usize, 0..3_usize).prop_map(|(who, edge)| Step::Resume(who, edge)),
+        2 => (0..8_usize, any::<bool>()).prop_map(|(who, lost)| Step::Leave(who, lost)),
+        3 => (0..8_usize, 1..3_u8).prop_map(|(who, track)| Step::Publish(who, track)),
+        6 => (0..8_usize, 1..3_u8).prop_map(|(who, track)| Step::Send(who, track)),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(a, b)| Step::Cut(a, b)),
+        1 => (0..3_usize, 0..3_usize).prop_map(|(a, b)| Step::Link(a, b)),
+        1 => Just(Step::View),
+        1 => (0..12_000_u64).prop_map(Step::Pass),
+    ];
+    proptest::collection::vec(step, 1..60)
+}
+
+proptest! {
+    /// Whatever happens, nobody gets a frame twice or its own; once all links stand, everybody is everywhere.
+    #[test]
+    fn one_room(steps in steps()) {
+        let mut world = World::new(3);
+        let mut people: Vec<(Somebody, String)> = Vec::new();
+        let mut sequence = 0;
+        for step in steps {
+            let here = |world: &World, who: usize| {
+                let (somebody, _) = people.get(who)?;
+                world.connections.contains_key(&(somebody.edge, somebody.slot)).then_some(*somebody)
+            };
+            match step {
+                Step::Join(edge) => {
+                    let request = world.request(Protocol::V2, None);
+                    let token = request.token.clone();
+                    let somebody = world.join(edge, request);
+                    people.push((somebody, token));
+                }
+                Step::Resume(who, edge) => {
+                    if let Some((_, token)) = people.get(who).cloned() {
+                        let request = world.request(Protocol::V2, Some(token));
+                        let token = request.token.clone();
+                        let somebody = world.join(edge, request);
+                        people[who] = (somebody, token);
+                    }
+                }
+                Step::Leave(who, lost) => {
+                    if let Some(somebody) = here(&world, who) {
+                        let reason = if lost { LeaveReason::Lost } else { LeaveReason::Left };
+                        world.leave(somebody, reason);
+                    }
+                }
+                Step::Publish(who, track) => {
+                    if let Some(somebody) = here(&world, who) {
+                        let source = if track == 1 { "microphone" } else { "camera" };
+                        world.publish(somebody, track, source);
+                    }
+                }
+                Step::Send(who, track) => {
+                    if let Some(somebody) = here(&world, who) {
+                        sequence += 1;
+                        world.take_media();
+                        world.send(somebody, track, sequence, 0);
+                        let mut got = world.take_media();
+                        got.retain(|(_, of)| *of == sequence);
+                        let count = got.len();
+                        got.sort();
+                        got.dedup();
+                        prop_assert_eq!(count, got.len(), "a frame came twice");
+                        prop_assert!(!got.contains(&(somebody, sequence)), "a frame came back");
+                    }
+                }
+                Step::Cut(a, b) if a < b => world.cut(a, b),
+                Step::Link(a, b) if a < b && !world.linked.contains_key(&(a, b)) => world.link(a, b),
+                Step::Cut(..) | Step::Link(..) => {}
+                Step::View => world.view(),
+                Step::Pass(ms) => world.pass(Duration::from_millis(ms)),
+            }
+        }
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            if !world.linked.contains_key(&(a, b)) {
+                world.link(a, b);
+            }
+        }
+        world.view();
+        let holding: Vec<usize> = (0..3).filter(|edge| !world.rooms[*edge].is_empty()).collect();
+        let mut declared: Vec<ParticipantId> = holding
+            .iter()
+            .flat_map(|edge| world.rooms[*edge].rows().map(|(id, _)| id).collect::<Vec<_>>())
+            .collect();
+        declared.sort();
+        let unique = declared.len();
+        declared.dedup();
+        prop_assert_eq!(unique, declared.len(), "a row has two writers");
+        for edge in holding {
+            let roster: Vec<ParticipantId> = world.roster(edge).iter().map(|(id, _)| *id).collect();
+            prop_assert_eq!(&roster, &declared, "edge {} does not know who is there", edge);
+        }
+    }
+}
