@@ -7,6 +7,7 @@
 
 pub mod alias;
 pub mod arrivals;
+pub mod budget;
 pub mod datagram;
 pub mod depacketizer;
 pub mod feedback;
@@ -16,6 +17,7 @@ pub mod window;
 
 pub use alias::{AliasError, Aliases, Opened};
 pub use arrivals::ArrivalCounts;
+pub use budget::{Budget, BudgetCounts, BudgetState};
 pub use datagram::{Age, Alias, DatagramError, Label};
 pub use depacketizer::{Arrived, Depacketizer, ReceiveCounts};
 pub use feedback::{Feedback, Reporter};

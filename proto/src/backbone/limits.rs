@@ -83,3 +83,119 @@ pub const WINDOW_FRAMES: u32 = 64;
 /// A frame so far behind the newest is no copy but a publisher that counts anew: 4,096 frames are 68 s of
 /// video and 82 s of voice, and nothing stays on the way so long.
 pub const WINDOW_RESTART: u32 = 4_096;
+
+/// What a datagram weighs beside itself: UDP and IP 28 bytes, QUIC 38 of the 1,200.
+pub const DATAGRAM_OVERHEAD: usize = 66;
+
+/// Bytes a second that a link begins with: 4 Mbit/s, a room with two cameras. A path that carries less shows a
+/// queue within one round trip.
+pub const RATE_FIRST: f64 = 4_000_000.0 / 8.0;
+
+/// No path is believed to carry less: 256 kbit/s are four voices with all that they weigh.
+pub const RATE_FLOOR: f64 = 256_000.0 / 8.0;
+
+/// No path is believed to carry more: 1 Gbit/s.
+pub const RATE_MAX: f64 = 1_000_000_000.0 / 8.0;
+
+/// The rate stays below what was delivered of late, so many times.
+pub const RATE_HEADROOM: f64 = 2.0;
+
+/// Growth a second while something waits and no queue shows, on a path with a round trip of up to 50 ms: from 2
+/// to 5 Mbit/s in ln 2.5 ÷ 0.5 = 1.8 s. The queue that it makes before it is noticed, after t = √(2 × 25 ms ÷ 0.5)
+/// and a report's time of 80 ms, is ½ × 0.5 × 0.4² = 40 ms.
+pub const GROWTH: f64 = 0.5;
+
+/// On longer paths it is slower by as much as news of a queue are late: this over (round trip + 100 ms).
+pub const GROWTH_LATENCY: Duration = Duration::from_millis(150);
+
+/// The queue that a full link is kept at: long enough that no capacity is lost between two reports, short
+/// enough that nobody hears it.
+pub const QUEUE_TARGET: Duration = Duration::from_millis(25);
+
+/// No queue worth speaking of: below it the rate grows. Two of the longest datagrams at 2 Mbit/s are 10 ms.
+pub const QUEUE_LOW: Duration = Duration::from_millis(8);
+
+/// A queue above this is drained before anything else is tried.
+pub const QUEUE_HIGH: Duration = Duration::from_millis(50);
+
+/// A link is drained at this part of what it delivers.
+pub const DRAIN: f64 = 0.5;
+
+/// This part of what a path delivered is sent when its queue is empty again, or when it has lost too much.
+pub const AFTER_CUT: f64 = 0.95;
+
+/// How fast a queue is steered to its target: rate = delivered × (1 + this × (target − queue)), a second. Slower
+/// where news are late, or it swings: at most 0.5 ÷ (round trip + 100 ms).
+pub const STEER: f64 = 4.0;
+
+/// Bytes a second that each link adds on top when it steers: 40 kbit/s. It is more for who has less, and by it
+/// links that share a bottleneck come to have the same.
+pub const STEER_SHARE: f64 = 40_000.0 / 8.0;
+
+/// The lowest delay is that of the last 5 to 10 s: a longer route is believed after 10, and clocks that drift
+/// apart by 200 ppm seem a queue of 2 ms.
+pub const LOWEST_SPAN: Duration = Duration::from_secs(5);
+
+/// A full link whose queue was never empty for so long is drained once, or its lowest delay is forgotten: it must
+/// happen within [`LOWEST_SPAN`].
+pub const EMPTY_EVERY: Duration = Duration::from_secs(4);
+
+/// A delay that jumps by more is a clock that was set. No queue grows so fast between two reports.
+pub const CLOCK_STEP: Duration = Duration::from_secs(1);
+
+/// One way is late by this much more than the round trip is: the receiver's clock, and no queue.
+pub const CLOCK_SLACK: Duration = Duration::from_millis(20);
+
+/// What is delivered is measured over so long: four reports, 20 datagrams at 2 Mbit/s.
+pub const DELIVERY_SPAN: Duration = Duration::from_millis(100);
+
+/// A measurement over more than this spans a pause and says nothing.
+pub const DELIVERY_SPAN_MAX: Duration = Duration::from_millis(500);
+
+/// Loss is measured over so long and so many datagrams at least.
+pub const LOSS_SPAN: Duration = Duration::from_millis(250);
+
+/// See [`LOSS_SPAN`]: with 5 % loss fewer than 1 of 10,000 such windows show 20 %.
+pub const LOSS_DATAGRAMS: u64 = 50;
+
+/// Two windows in a row with this loss are a bottleneck that drops at once, and no bad luck.
+pub const LOSS_HIGH: f64 = 0.2;
+
+/// After a cut for loss, loss that is higher by this than what remained is the bottleneck again.
+pub const LOSS_MARGIN: f64 = 0.05;
+
+/// Loss that a cut has lessened by no more than to this part of it was no bottleneck's: the rate before is
+/// taken up again, and only loss that is higher by [`LOSS_HIGH`] once more is another's.
+pub const LOSS_VAIN: f64 = 0.75;
+
+/// While a cut for loss is remembered the rate grows by this part of [`GROWTH`], 10 % a second.
+pub const GROWTH_LOSSY: f64 = 0.2;
+
+/// So many times the rate at which there was loss, without loss: the bottleneck is gone.
+pub const LOSS_OVER: f64 = 1.25;
+
+/// For how long what a cut for loss has taught is remembered.
+pub const LOSS_MEMORY: Duration = Duration::from_secs(20);
+
+/// A silence of this and two round trips, while datagrams leave, halves the rate.
+pub const SILENCE: Duration = Duration::from_millis(250);
+
+/// Before the first report the round trip is believed to be this.
+pub const RTT_FIRST: Duration = Duration::from_millis(400);
+
+/// Datagrams that must be unanswered for a silence: one alone may be lost, five are with 5 % loss once in
+/// three million.
+pub const SILENCE_DATAGRAMS: u32 = 5;
+
+/// After a silence this part of the rate before it is tried.
+pub const AFTER_SILENCE: f64 = 0.5;
+
+/// What may leave at once after a pause: 5 ms of the rate, two datagrams at least.
+pub const BURST: Duration = Duration::from_millis(5);
+
+/// What left beyond the budget is remembered up to this time of the rate.
+pub const DEBT: Duration = Duration::from_millis(250);
+
+/// Datagrams whose departure is remembered until they are reported: 16,384 are 1 s at 150 Mbit/s, and with 32
+/// bytes each 512 KiB.
+pub const MAX_UNREPORTED: usize = 16_384;
