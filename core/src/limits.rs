@@ -1,0 +1,56 @@
+//! Every bound and time of core and of the QUIC between servers, with its arithmetic. What the wire
+//! bounds is in `pulse_proto`.
+
+use std::time::Duration;
+
+/// Handshakes that may be going on at one endpoint; who comes beyond is refused by the library.
+pub(crate) const MAX_INCOMING: usize = 1_024;
+
+/// Above so many, an address must first show that it receives what is sent to it (Retry): forged
+/// addresses then cost one packet each.
+pub(crate) const RETRY_ABOVE: usize = 256;
+
+/// Bytes that one handshake, and all together, may have waiting before they are looked at.
+pub(crate) const INCOMING_BYTES: u64 = 64 * 1_024;
+/// All together.
+pub(crate) const INCOMING_BYTES_ALL: u64 = 8 * 1_024 * 1_024;
+
+/// UDP payload that every path of today's internet carries; larger ones are not tried, so that a path
+/// that loses large packets only is met by nobody.
+pub(crate) const MTU: u16 = 1_200;
+
+/// A connection id of an endpoint: it only has to tell its own connections apart. With 5 bytes an
+/// encrypted packet costs 1 + 5 + 4 + 16 and a datagram in it 9 more: 1,200 − 35 = 1,165 are left, and
+/// 1,162 are promised.
+pub(crate) const CONNECTION_ID: usize = 5;
+
+/// What a peer may have under way on the streams of one connection: 2 MiB is 80 Mbit/s at 200 ms.
+pub(crate) const RECEIVE_WINDOW: u32 = 2 * 1_024 * 1_024;
+
+/// Streams that a peer may have open at once, unless a link's owner asks for more.
+pub(crate) const STREAMS: u32 = 8;
+
+/// Datagrams that arrived and wait to be read: 512 of the largest are 100 ms at 47 Mbit/s. The library
+/// drops the oldest.
+pub(crate) const DATAGRAM_RECEIVE_BYTES: usize = 512 * 1_162;
+
+/// Datagrams that wait in the library: a burst of eight. What waits longer waits where it can still be
+/// passed by a voice. The library drops the oldest.
+pub(crate) const DATAGRAM_SEND_BYTES: usize = 8 * 1_162;
+
+/// A peer that is silent for so long is gone. Four keep-alives may be lost.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a silent connection is heard of.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+/// Packets that a peer receives before it acknowledges: each acknowledgement is 45 bytes on the wire,
+/// which at one for every second packet would be 2 % of a full link and 20 % of one that carries voices.
+pub(crate) const ACK_EVERY: u32 = 10;
+/// How long it waits with it at most.
+pub(crate) const ACK_DELAY: Duration = Duration::from_millis(25);
+
+/// Kernel buffers of a UDP socket, where the kernel grants them: 100 ms at 300 Mbit/s.
+pub(crate) const UDP_BUFFER: usize = 4 * 1_024 * 1_024;
+
+/// How often the files of certificates are looked at for others.
+pub(crate) const CREDENTIALS_POLL: Duration = Duration::from_secs(10);
