@@ -7,6 +7,7 @@
 mod ack;
 mod backbone;
 mod budget;
+pub mod certs;
 mod clock;
 pub mod config;
 mod http;

@@ -3,15 +3,22 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use edge_node::{Config, Edge};
+use edge_node::{
+    Config, Edge, certs,
+    config::{Cli, Command},
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = Config::parse();
+    let Cli { command, config } = Cli::parse();
     log(config.log_json);
-    match run(config).await {
+    let done = match command {
+        None => run(config).await,
+        Some(Command::Certs(command)) => make_certs(&command),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "edge-node: {error}");
@@ -31,6 +38,13 @@ async fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
         _ = interrupt.recv() => {}
     }
     edge.shut_down().await;
+    Ok(())
+}
+
+fn make_certs(command: &certs::CertsCommand) -> Result<(), Box<dyn std::error::Error>> {
+    for line in certs::make(command)? {
+        writeln!(std::io::stdout(), "{line}")?;
+    }
     Ok(())
 }
 
