@@ -1,32 +1,12 @@
 //! What an operator can set, by flag or environment, with every default. No file, no layers.
 
+mod cluster;
+
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{ArgGroup, Parser, Subcommand};
-use pulse_proto::cluster::EdgeId;
+use clap::{ArgGroup, Parser};
 
-use crate::certs::CertsCommand;
-
-/// What the binary is asked to do.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "edge-node", version)]
-pub struct Cli {
-    /// Something else than serving.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-
-    /// How to serve.
-    #[command(flatten)]
-    pub config: Config,
-}
-
-/// Something else than serving.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Make the certificates by which the servers of a cluster know each other.
-    #[command(subcommand)]
-    Certs(CertsCommand),
-}
+pub use self::cluster::ClusterConfig;
 
 /// Pulse edge node: real-time audio, video and screen sharing for groups, in the browser.
 ///
@@ -112,19 +92,13 @@ pub struct Config {
     #[arg(long, env = "PULSE_TCP_CONGESTION", value_name = "NAME")]
     pub tcp_congestion: Option<String>,
 
-    /// This edge's name in a cluster.
-    #[arg(
-        long,
-        env = "PULSE_EDGE_ID",
-        default_value = "edge-1",
-        value_name = "NAME",
-        value_parser = parse_edge_id
-    )]
-    pub edge_id: EdgeId,
-
     /// Logs as JSON, one object a line. RUST_LOG chooses what is logged; the default is info.
     #[arg(long, env = "PULSE_LOG_JSON")]
     pub log_json: bool,
+
+    /// What an edge of several needs.
+    #[command(flatten)]
+    pub cluster: ClusterConfig,
 }
 
 /// Where clients connect.
@@ -134,11 +108,6 @@ pub struct Listen {
     pub host: String,
     /// 0 is any free port.
     pub port: u16,
-}
-
-fn parse_edge_id(text: &str) -> Result<EdgeId, String> {
-    EdgeId::parse(text)
-        .map_err(|_| format!("'{text}' is not a name of 1 to 32 of a-z, 0-9 and -, such as fra-1"))
 }
 
 fn parse_listen(text: &str) -> Result<Listen, String> {
@@ -231,11 +200,9 @@ mod tests {
             ),
             (&["--max-participants", "256"], "256"),
             (&["--port", "1"], "unexpected argument"),
-            (&["certs", "init"], "<DIR>"),
-            (&["certs", "add", "d", "--edge", "fra"], "REGION/ID"),
         ] {
             let words = std::iter::once("edge-node").chain(flags.iter().copied());
-            let error = Cli::try_parse_from(words).unwrap_err().to_string();
+            let error = Config::try_parse_from(words).unwrap_err().to_string();
             assert!(error.contains(sentence), "{flags:?}: {error}");
         }
     }

@@ -105,7 +105,7 @@ impl Edge {
 
         let incarnation = Incarnation(clock::wall_ms());
         let core = CoreHandle::embed(incarnation.0, &tasks, stop.clone());
-        let edge = config.edge_id.clone();
+        let edge = config.cluster.edge_id.clone();
         let mut views = core.register(edge.clone(), incarnation)?;
         let max_participants = usize::from(config.max_participants);
         let context = RoomContext {
@@ -119,7 +119,7 @@ impl Edge {
         let viewed = rooms.clone();
         tasks.spawn(async move {
             while let Some(view) = views.recv().await {
-                viewed.on_view(&view);
+                viewed.on_view(view);
             }
         });
 

@@ -275,3 +275,32 @@ pub(crate) const LINK_CONTROL: usize = 4_096;
 
 /// v1 frames (33 to 500 KB) that may wait for one other edge: 3 s of a voice and a share.
 pub(crate) const LINK_V1: usize = 16;
+/// v1 frames that may wait for one stream of it: as for a slow v1 receiver.
+pub(crate) const LINK_STREAM: usize = 3;
+/// A stream ends when nothing came for so long; the next frame opens another.
+pub(crate) const LINK_STREAM_IDLE: Duration = Duration::from_secs(30);
+/// v1 senders with a voice and a share each, at one edge: 128.
+pub(crate) const LINK_STREAMS: u32 = 256;
+
+/// Bytes that are read from a stream of a link at once.
+pub(crate) const LINK_READ: usize = 64 * 1024;
+
+/// Reports and names that may wait for the sending half of a link: a second of reports, and a room that joins at
+/// once.
+pub(crate) const LINK_HEARD: usize = 512;
+
+/// Another edge says hello within this, or is none.
+pub(crate) const LINK_HELLO_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An edge that cannot be reached is dialled again after this, then after twice as long each time, up to the second.
+pub(crate) const LINK_RETRY_MIN: Duration = Duration::from_millis(100);
+/// The longest pause. An edge that is back is linked with within it.
+pub(crate) const LINK_RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// Voices that may wait for one other edge: 200 ms of 400 speakers at 50 packets of 180 bytes a second are 720 KB.
+pub(crate) const LINK_AUDIO_BYTES: usize = 1024 * 1024;
+/// Pictures that may: `LINK_VIDEO_AGE` of 100 Mbit/s are 3.1 MB.
+pub(crate) const LINK_VIDEO_BYTES: usize = 4 * 1024 * 1024;
+/// A picture that waits longer for a link is dropped with what needs it: a keyframe of 60 KB takes 240 ms at
+/// 2 Mbit/s.
+pub(crate) const LINK_VIDEO_AGE: Duration = Duration::from_millis(250);

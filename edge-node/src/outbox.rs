@@ -22,7 +22,7 @@ use tokio::sync::Notify;
 pub(crate) use self::gate::header as test_header;
 use self::{
     carry::Decision,
-    lanes::{Drops, Lanes},
+    lanes::{Bounds, Drops, Lanes},
 };
 pub(crate) use self::{
     lanes::{Class, Starving},
@@ -128,6 +128,13 @@ impl Outbox {
         outbox
     }
 
+    /// Empty, for a link with another edge.
+    pub(crate) fn for_link() -> Self {
+        let outbox = Self::default();
+        outbox.lock().lanes = Lanes::new(Bounds::LINK);
+        outbox
+    }
+
     /// Queues a frame by the rules of its class. Too much control ends the connection.
     pub(crate) fn push(&self, now: Instant, class: Class, frame: &Frame) {
         let mut drops = Drops::new();
@@ -188,6 +195,11 @@ impl Outbox {
         }
         told.padding = " ".repeat(missing);
         Some((control::encode(ParticipantId::ZERO, &told), rate))
+    }
+
+    /// Bytes a second that a link must carry for the next paused track.
+    pub(crate) fn sought(&self, now: Instant) -> Option<u64> {
+        self.lock().lanes.sought(now)
     }
 
     /// A probe was acknowledged in time: what is sought is tried.

@@ -23,6 +23,16 @@ pub(crate) fn room_name() -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes::<12>())
 }
 
+/// The first sequence number of a link.
+pub(crate) fn sequence() -> u32 {
+    u32::from_be_bytes(bytes())
+}
+
+/// Something from 0 to 1.
+pub(crate) fn share() -> f64 {
+    f64::from(u32::from_be_bytes(bytes())) / f64::from(u32::MAX)
+}
+
 /// A participant's id.
 pub(crate) fn participant_id() -> ParticipantId {
     ParticipantId::from_random(bytes())

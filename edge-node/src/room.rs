@@ -14,7 +14,7 @@ use std::{
 
 use pulse_core::{
     handle::CoreHandle,
-    membership::{Declaration, EdgeId, Incarnation, Row, Stamp},
+    membership::{Declaration, EdgeId, Incarnation, RoomView, Row},
 };
 use pulse_proto::{ErrorCode, FrameType, ParticipantId, RoomName};
 use tokio::{
@@ -53,8 +53,8 @@ pub(crate) enum Message {
         outbox: Arc<Outbox>,
         answer: oneshot::Sender<Result<Admitted, ErrorCode>>,
     },
-    /// Core has this edge's rows up to a version.
-    Confirmed { stamp: Stamp, version: u64 },
+    /// What core says of the room, this edge's rows up to a version included.
+    View(Box<RoomView>),
     /// There is a link with another edge.
     LinkUp(Arc<PeerLink>),
     /// There is none any more.
@@ -120,9 +120,20 @@ impl RoomHandle {
         }
     }
 
+    /// There is a link with another edge.
+    pub(crate) async fn link_up(&self, link: Arc<PeerLink>) {
+        // A room that has ended needs none.
+        let _ = self.inbox.send(Message::LinkUp(link)).await;
+    }
+
+    /// There is none any more.
+    pub(crate) async fn link_down(&self, link: Arc<PeerLink>) {
+        let _ = self.inbox.send(Message::LinkDown(link)).await;
+    }
+
     /// Passes on what core said; what finds the room behind is said again.
-    pub(crate) fn confirm(&self, stamp: Stamp, version: u64) {
-        let _ = self.inbox.try_send(Message::Confirmed { stamp, version });
+    pub(crate) fn view(&self, view: RoomView) {
+        let _ = self.inbox.try_send(Message::View(Box::new(view)));
     }
 }
 
@@ -146,9 +157,8 @@ pub(crate) struct RoomTask {
     outboxes: Vec<Option<Arc<Outbox>>>,
     links: BTreeMap<EdgeId, Arc<PeerLink>>,
     joining: HashMap<ConnectionId, Joining>,
-    /// This edge's rows: their version, what core has of them, and when it was told.
+    /// This edge's rows: their version, and when core was told of them without an answer yet.
     declared: u64,
-    confirmed: Option<(Stamp, u64)>,
     declared_at: Option<Instant>,
     participants: usize,
 }
@@ -177,7 +187,6 @@ impl RoomTask {
             links: BTreeMap::new(),
             joining: HashMap::new(),
             declared: 0,
-            confirmed: None,
             declared_at: None,
             participants: 0,
         };
@@ -250,14 +259,7 @@ impl RoomTask {
                     .insert(request.connection, Joining { outbox, answer });
                 self.state.handle(now, Input::Join(request), effects);
             }
-            Message::Confirmed { stamp, version } => {
-                if self.confirmed.is_none_or(|(known, _)| known <= stamp) {
-                    self.confirmed = Some((stamp, version));
-                }
-                if version >= self.declared {
-                    self.declared_at = None;
-                }
-            }
+            Message::View(view) => self.on_view(now, *view, effects),
             Message::LinkUp(link) => {
                 let edge = link.edge().clone();
                 let known = self.links.insert(edge.clone(), link.clone());
@@ -276,6 +278,21 @@ impl RoomTask {
                 }
             }
         }
+    }
+
+    fn on_view(&mut self, now: Instant, view: RoomView, effects: &mut Vec<Effect>) {
+        if view.version >= self.declared {
+            self.declared_at = None;
+        }
+        let mut edges: BTreeMap<EdgeId, Vec<_>> = BTreeMap::new();
+        for (edge, row) in view.rows {
+            let names = edges.entry(edge).or_default();
+            names.push((row.participant, row.name));
+        }
+        edges.remove(&self.context.edge);
+        let (stamp, edges) = (view.stamp, edges.into_iter().collect());
+        self.state
+            .handle(now, Input::View { stamp, edges }, effects);
     }
 
     fn apply(&mut self, now: Instant, effects: &mut Vec<Effect>) {

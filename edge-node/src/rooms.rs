@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::{
+    backbone::peer::PeerLink,
     metrics,
     room::{Message, RoomContext, RoomHandle, RoomTask},
 };
@@ -59,11 +60,29 @@ impl Rooms {
     }
 
     /// Passes what core says to the room it is about.
-    pub(crate) fn on_view(&self, view: &RoomView) {
+    pub(crate) fn on_view(&self, view: RoomView) {
         metrics::core_view();
         if let Some(room) = self.get(&view.room) {
-            room.confirm(view.stamp, view.version);
+            room.view(view);
         }
+    }
+
+    /// Tells every room of a new link.
+    pub(crate) async fn link_up(&self, link: &Arc<PeerLink>) {
+        for room in self.all() {
+            room.link_up(link.clone()).await;
+        }
+    }
+
+    /// Tells every room that a link is no more.
+    pub(crate) async fn link_down(&self, link: &Arc<PeerLink>) {
+        for room in self.all() {
+            room.link_down(link.clone()).await;
+        }
+    }
+
+    fn all(&self) -> Vec<RoomHandle> {
+        self.lock().values().cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, RoomHandle>> {

@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -46,6 +49,8 @@ pub(crate) struct PeerLink {
     rooms: Mutex<HashMap<ParticipantId, RoomName>>,
     control: mpsc::Sender<LinkMessage>,
     v1: mpsc::Sender<V1Frame>,
+    /// The other edge stops soon.
+    draining: AtomicBool,
     /// Cancelled when the link is to end.
     over: CancellationToken,
 }
@@ -57,10 +62,11 @@ impl PeerLink {
         let (v1_in, v1) = mpsc::channel(LINK_V1);
         let link = Self {
             edge,
-            media: Outbox::new(false),
+            media: Outbox::for_link(),
             rooms: Mutex::default(),
             control: control_in,
             v1: v1_in,
+            draining: AtomicBool::new(false),
             over,
         };
         (link, PeerQueues { control, v1 })
@@ -119,6 +125,11 @@ impl PeerLink {
     /// The room of somebody whose media waits.
     pub(crate) fn room_of(&self, participant: ParticipantId) -> Option<RoomName> {
         self.rooms().get(&participant).cloned()
+    }
+
+    /// The other edge has said that it stops soon.
+    pub(crate) fn set_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
     /// Ends when the link is to end.

@@ -25,9 +25,10 @@ use super::{
     leaving::{AUDIO, CONTROL, Leaving, Taken, V1, VIDEO},
 };
 use crate::limits::{
-    BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, MAX_AUDIO_AGE, MAX_AUDIO_BYTES,
-    MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES, MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE,
-    MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE, MAX_VIDEO_BYTES, RETRY_PATIENCE,
+    BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, LINK_AUDIO_BYTES, LINK_VIDEO_AGE,
+    LINK_VIDEO_BYTES, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES,
+    MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE, MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE,
+    MAX_VIDEO_BYTES, RETRY_PATIENCE,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -125,9 +126,40 @@ struct Layer {
     ask_after: Duration,
 }
 
+/// How much may wait, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    audio_bytes: usize,
+    video_bytes: usize,
+    video_age: Duration,
+    leaving_keyframe_age: Duration,
+}
+
+impl Bounds {
+    /// For a link with another edge, which carries many rooms.
+    pub(crate) const LINK: Self = Self {
+        audio_bytes: LINK_AUDIO_BYTES,
+        video_bytes: LINK_VIDEO_BYTES,
+        video_age: LINK_VIDEO_AGE,
+        leaving_keyframe_age: LINK_VIDEO_AGE,
+    };
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            audio_bytes: MAX_AUDIO_BYTES,
+            video_bytes: MAX_VIDEO_BYTES,
+            video_age: MAX_VIDEO_AGE,
+            leaving_keyframe_age: MAX_LEAVING_KEYFRAME_AGE,
+        }
+    }
+}
+
 /// All that waits for one receiver.
 #[derive(Debug, Default)]
 pub(crate) struct Lanes {
+    bounds: Bounds,
     control: VecDeque<Queued>,
     control_bytes: usize,
     audio: VecDeque<Queued>,
@@ -146,6 +178,14 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
+    /// Empty.
+    pub(crate) fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            ..Self::default()
+        }
+    }
+
     /// Queues a frame, or drops by the rule of its lane.
     pub(crate) fn push(
         &mut self,
@@ -325,8 +365,8 @@ impl Lanes {
             bytes: frame.bytes().clone(),
             at: now,
         });
-        let full = self.audio_bytes > MAX_AUDIO_BYTES;
-        while self.audio_bytes > MAX_AUDIO_BYTES {
+        let full = self.audio_bytes > self.bounds.audio_bytes;
+        while self.audio_bytes > self.bounds.audio_bytes {
             let Some(item) = self.audio.pop_front() else {
                 break;
             };
@@ -430,9 +470,9 @@ impl Lanes {
             let begun = self.layers.get(&item.key).and_then(|layer| layer.begun);
             let leaving = item.header.keyframe() && begun == Some(item.header.sequence);
             let allowed = if leaving {
-                MAX_LEAVING_KEYFRAME_AGE
+                self.bounds.leaving_keyframe_age
             } else {
-                MAX_VIDEO_AGE
+                self.bounds.video_age
             };
             now.saturating_duration_since(item.at) > allowed
         })
@@ -441,7 +481,7 @@ impl Lanes {
     /// Whether the lane is within its bytes. A keyframe that is larger than most may still wait
     /// whole: without it the receiver would see nothing at all.
     fn video_fits(&self) -> bool {
-        if self.video_bytes <= MAX_VIDEO_BYTES {
+        if self.video_bytes <= self.bounds.video_bytes {
             return true;
         }
         let mut keyframes: HashMap<(LayerKey, u32), usize> = HashMap::new();
