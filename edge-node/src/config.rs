@@ -4,9 +4,32 @@ mod cluster;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{ArgGroup, Parser};
+use clap::{ArgGroup, Parser, Subcommand};
+
+use crate::certs::CertsCommand;
 
 pub use self::cluster::ClusterConfig;
+
+/// What the binary is asked to do.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "edge-node", version)]
+pub struct Cli {
+    /// Something else than serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// How to serve.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// Something else than serving.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Make the certificates by which the servers of a cluster know each other.
+    #[command(subcommand)]
+    Certs(CertsCommand),
+}
 
 /// Pulse edge node: real-time audio, video and screen sharing for groups, in the browser.
 ///
@@ -200,9 +223,11 @@ mod tests {
             ),
             (&["--max-participants", "256"], "256"),
             (&["--port", "1"], "unexpected argument"),
+            (&["certs", "init"], "<DIR>"),
+            (&["certs", "add", "d", "--edge", "fra"], "REGION/ID"),
         ] {
             let words = std::iter::once("edge-node").chain(flags.iter().copied());
-            let error = Config::try_parse_from(words).unwrap_err().to_string();
+            let error = Cli::try_parse_from(words).unwrap_err().to_string();
             assert!(error.contains(sentence), "{flags:?}: {error}");
         }
     }

@@ -1,0 +1,127 @@
+//! Who is linked with whom: every edge with every other, the one with the smaller name dials. Keeps dialling
+//! while core lists the other; takes only who is of the cluster and is expected to dial.
+
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+use pulse_core::quic::{Endpoint, Expected, PeerIdentity, Protocol};
+use pulse_proto::cluster::EdgeId;
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    link::{self, LinkContext},
+    report,
+};
+use crate::{
+    limits::{LINK_RETRY_MAX, LINK_RETRY_MIN},
+    random,
+};
+
+/// Where the other edges are, as core says.
+pub(crate) type Addresses = BTreeMap<EdgeId, SocketAddr>;
+
+/// Keeps this edge linked until it stops.
+pub(crate) async fn run(
+    own: EdgeId,
+    endpoint: Endpoint,
+    mut addresses: watch::Receiver<Addresses>,
+    context: LinkContext,
+) {
+    let (accepting, accepted) = (endpoint.clone(), context.clone());
+    context
+        .tasks
+        .spawn(accept(own.clone(), accepting, accepted));
+    let mut dialling: BTreeMap<EdgeId, (SocketAddr, CancellationToken)> = BTreeMap::new();
+    loop {
+        let wanted = addresses.borrow_and_update().clone();
+        dialling.retain(|edge, (at, stop)| {
+            let stays = wanted.get(edge) == Some(at);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        for (edge, at) in wanted.into_iter().filter(|(edge, _)| *edge > own) {
+            dialling.entry(edge.clone()).or_insert_with(|| {
+                let stop = context.stop.child_token();
+                let (endpoint, context) = (endpoint.clone(), context.clone());
+                let stopped = stop.clone();
+                context.tasks.clone().spawn(async move {
+                    tokio::select! {
+                        () = keep(edge, at, endpoint, context) => {}
+                        () = stopped.cancelled() => {}
+                    }
+                });
+                (at, stop)
+            });
+        }
+        let changed = tokio::select! {
+            changed = addresses.changed() => changed.is_ok(),
+            () = context.stop.cancelled() => false,
+        };
+        if !changed {
+            break;
+        }
+    }
+    context.stop.cancelled().await;
+    endpoint.close(0, "stopping");
+}
+
+/// Dials one edge again and again.
+async fn keep(edge: EdgeId, at: SocketAddr, endpoint: Endpoint, context: LinkContext) {
+    let mut pause = LINK_RETRY_MIN;
+    loop {
+        let expected = Expected::Edge(edge.clone());
+        match endpoint.connect(at, Protocol::Edge, &expected).await {
+            Ok(connection) => {
+                pause = LINK_RETRY_MIN;
+                link::run(context.clone(), edge.clone(), connection, true).await;
+            }
+            Err(error) => {
+                report::refused("dial", 1);
+                // Once, and again when it has changed by much: not each second.
+                if pause == LINK_RETRY_MIN {
+                    tracing::warn!(%edge, %at, %error, "cannot reach an edge");
+                }
+                pause = (pause * 2).min(LINK_RETRY_MAX);
+            }
+        }
+        sleep(jittered(pause)).await;
+    }
+}
+
+/// Half to all of it, so that edges that were cut off together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + 0.5 * random::share())
+}
+
+async fn accept(own: EdgeId, endpoint: Endpoint, context: LinkContext) {
+    loop {
+        let handshake = tokio::select! {
+            handshake = endpoint.accept() => handshake,
+            () = context.stop.cancelled() => None,
+        };
+        let Some(handshake) = handshake else { return };
+        let (own, context) = (own.clone(), context.clone());
+        context.tasks.clone().spawn(async move {
+            let from = handshake.remote_addr();
+            let connection = match handshake.finish().await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    report::refused("handshake", 1);
+                    return tracing::warn!(%from, %error, "a link was refused");
+                }
+            };
+            match connection.identity().clone() {
+                PeerIdentity::Edge { id, .. } if id < own => {
+                    link::run(context, id, connection, false).await;
+                }
+                other => {
+                    report::refused("identity", 1);
+                    tracing::warn!(%from, %other, "a link was refused: it is not for it to dial");
+                    connection.close(0, "not for you to dial");
+                }
+            }
+        });
+    }
+}

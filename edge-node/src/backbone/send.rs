@@ -1,0 +1,226 @@
+//! The sending half of a link's media: takes what waits for the other edge as the budget allows, packs it, and
+//! hands it to QUIC. It never decides who wants what; rooms do.
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use pulse_core::quic::Connection;
+use pulse_proto::{
+    Frame,
+    backbone::{Age, Alias, Aliases, Budget, Datagram, Feedback, Outgoing, Packetizer},
+    cluster::link::LinkMessage,
+};
+use tokio::{sync::mpsc, time::sleep_until};
+
+use super::{peer::PeerLink, report::Report};
+use crate::{
+    clock,
+    limits::{LINK_REPORT, PROBE_INTERVAL},
+};
+
+/// What the receiving half tells the sending one.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// How what was sent has arrived.
+    Feedback(Feedback),
+    /// A short name may be used.
+    Known(Alias),
+}
+
+/// The sending half.
+pub(super) struct Sender {
+    link: Arc<PeerLink>,
+    connection: Connection,
+    packetizer: Packetizer,
+    aliases: Aliases,
+    budget: Budget,
+    heard: mpsc::Receiver<Heard>,
+    /// Bytes that the other side has had, ever.
+    acked: u64,
+    acked_wrapping: u32,
+    report: Report,
+    probed_at: Instant,
+}
+
+impl Sender {
+    pub(super) fn new(
+        link: Arc<PeerLink>,
+        connection: Connection,
+        first_sequence: u32,
+        heard: mpsc::Receiver<Heard>,
+    ) -> Self {
+        let now = clock::now();
+        let report = Report::new(link.edge(), now);
+        Self {
+            packetizer: Packetizer::new(connection.max_datagram(), first_sequence),
+            aliases: Aliases::default(),
+            budget: Budget::new(now),
+            heard,
+            acked: 0,
+            acked_wrapping: 0,
+            report,
+            probed_at: now,
+            link,
+            connection,
+        }
+    }
+
+    /// Sends until the link is over.
+    pub(super) async fn run(mut self) {
+        let mut batch = Vec::new();
+        let mut datagrams = Vec::new();
+        loop {
+            let now = clock::now();
+            let held = self.take(now, &mut batch, &mut datagrams);
+            let next = self.next_timeout(now, held);
+            let due = async {
+                match next {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.link.over().cancelled() => return,
+                heard = self.heard.recv() => match heard {
+                    Some(heard) => self.on_heard(heard),
+                    None => return,
+                },
+                () = self.link.media().ready() => {}
+                () = due => self.on_timeout(),
+            }
+        }
+    }
+
+    /// Everything that may leave now leaves. Whether something has to wait for the budget.
+    fn take(&mut self, now: Instant, batch: &mut Vec<Bytes>, out: &mut Vec<Datagram>) -> bool {
+        let taken = loop {
+            let room = self.budget.room(now);
+            let (taken, _) = self.link.media().take(now, 0, room, batch);
+            let waited = taken.ages.into_iter().flatten().max().unwrap_or_default();
+            for bytes in batch.drain(..) {
+                pack(
+                    now,
+                    Age::from_duration(waited),
+                    &self.link,
+                    &mut self.aliases,
+                    &mut self.packetizer,
+                    bytes,
+                    out,
+                );
+            }
+            self.send(now, out);
+            if taken.bytes == 0 {
+                break taken;
+            }
+        };
+        self.packetizer.flush(now, out);
+        self.send(now, out);
+        self.budget.set_waiting(taken.held);
+        if taken.paused {
+            self.seek(now);
+        }
+        taken.held
+    }
+
+    fn send(&mut self, now: Instant, datagrams: &mut Vec<Datagram>) {
+        for datagram in datagrams.drain(..) {
+            self.budget
+                .on_sent(now, datagram.sequence, datagram.bytes.len());
+            if !self.connection.send_datagram(datagram.bytes) {
+                // It ends the link by itself if it is more than one too long for the path.
+                self.report.unsent += 1;
+            }
+        }
+    }
+
+    /// Tries a paused track again as soon as the budget has room for it.
+    fn seek(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.probed_at) < PROBE_INTERVAL {
+            return;
+        }
+        self.probed_at = now;
+        let sought = self.link.media().sought(now);
+        if sought.is_some_and(|rate| self.budget.rate() >= rate as f64) {
+            self.link.media().on_probe_in_time(now);
+        }
+    }
+
+    fn on_heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Known(alias) => self.aliases.acked(alias),
+            Heard::Feedback(feedback) => {
+                self.budget.on_feedback(clock::now(), &feedback);
+                let more = feedback.bytes.wrapping_sub(self.acked_wrapping);
+                self.acked_wrapping = feedback.bytes;
+                self.acked += u64::from(more);
+                self.link.media().on_acked(self.acked);
+            }
+        }
+    }
+
+    fn on_timeout(&mut self) {
+        let now = clock::now();
+        if self.budget.next_timeout().is_some_and(|at| now >= at) {
+            self.budget.on_timeout(now);
+        }
+        if self.report.is_due(now) {
+            self.report.tell(
+                now,
+                &self.budget,
+                &self.packetizer.counts(),
+                &self.connection,
+            );
+        }
+    }
+
+    fn next_timeout(&self, now: Instant, held: bool) -> Option<Instant> {
+        let room = held.then(|| self.budget.room_at(now));
+        [
+            room,
+            self.packetizer.due_at(),
+            self.budget.next_timeout(),
+            Some(self.report.due_at(LINK_REPORT)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+/// Packs a frame, which counts as old as the oldest that left with it.
+fn pack(
+    now: Instant,
+    age: Age,
+    link: &PeerLink,
+    aliases: &mut Aliases,
+    packetizer: &mut Packetizer,
+    bytes: Bytes,
+    out: &mut Vec<Datagram>,
+) {
+    let Ok(frame) = Frame::parse(bytes) else {
+        return;
+    };
+    let participant = frame.sender();
+    // Whoever has gone since is of no use to anybody.
+    let Some(room) = link.room_of(participant) else {
+        return;
+    };
+    if let Ok(opened) = aliases.open(&room, participant)
+        && opened.announce
+    {
+        link.say(LinkMessage::Alias {
+            alias: opened.alias.get(),
+            room: room.clone(),
+            participant,
+        });
+    }
+    let outgoing = Outgoing {
+        label: aliases.label(&room, participant),
+        frame: &frame,
+        age,
+        hops: 0,
+        epoch: 0,
+    };
+    // Only frames that were parsed as media get here.
+    let _ = packetizer.push(now, outgoing, out);
+}
