@@ -1,8 +1,9 @@
 //! What servers call each other, and how their messages travel on a stream: a length, then protobuf.
-//! The messages are in [`link`] (edge to edge). Nothing here opens a connection.
+//! The messages are in [`link`] (edge to edge) and [`to_core`] (edge and core). Nothing here opens a connection.
 
 pub mod codec;
 pub mod link;
+pub mod to_core;
 
 use std::{fmt, sync::Arc};
 
