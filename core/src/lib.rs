@@ -2,6 +2,7 @@
 //! [`handle`] runs them inside the process of a single edge. No media ever passes through here.
 //! [`quic`] is how servers of a cluster reach each other, edges included.
 
+mod clock;
 pub mod handle;
 mod limits;
 pub mod membership;

@@ -54,3 +54,63 @@ pub(crate) const UDP_BUFFER: usize = 4 * 1_024 * 1_024;
 
 /// How often the files of certificates are looked at for others.
 pub(crate) const CREDENTIALS_POLL: Duration = Duration::from_secs(10);
+
+/// How often an edge says that it is alive.
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// How long an edge that is silent counts as alive: six heartbeats, of which five may be late by a lost
+/// packet each. Who dies is gone for others after this and the delay of a message, well within 4 s, for
+/// by then their links to it have been silent for longer than a link may be.
+pub(crate) const LEASE: Duration = Duration::from_secs(3);
+
+/// How long a new core collects at least: edges find it within their longest pause between two tries.
+pub(crate) const COLLECT_MIN: Duration = Duration::from_secs(1);
+
+/// How late its timer may be before core holds its own process, not the edges, to have stood still.
+pub(crate) const STALL: Duration = Duration::from_secs(1);
+
+/// How long a core that hears of nobody remembers who was where.
+pub(crate) const FORGET: Duration = Duration::from_secs(60);
+
+/// How often the list of edges is told for their loads alone: 1,000 edges and 330 KB are 66 MB/s then,
+/// of a core that has as many.
+pub(crate) const LIST_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Rooms at once: with ten rows of 200 bytes and some chat, 1 GB.
+pub(crate) const MAX_ROOMS: usize = 100_000;
+
+/// Chats of a room that core remembers, for edges that lost some on the way and to know those that are
+/// posted again.
+pub(crate) const CHATS_KEPT: usize = 128;
+/// And their bytes: 32 of the longest.
+pub(crate) const CHAT_BYTES_KEPT: usize = 512 * 1_024;
+
+/// Chats that may wait for a new core to say anything.
+pub(crate) const CHATS_WAITING: usize = 4_096;
+
+/// What an edge may tell core that core has not read: an edge with 4,000 rooms declares all of them at
+/// once. Beyond it rooms hear that core is busy, and declare again.
+pub(crate) const CORE_INBOX: usize = 4_096;
+/// What core may say that an edge has not read. Views beyond are dropped, counted, and come again.
+pub(crate) const CORE_EVENTS: usize = 4_096;
+
+/// Messages that are written to a stream, or taken from a queue, at once.
+pub(crate) const STREAM_BATCH: usize = 64;
+
+/// Bytes that are read from a stream at once.
+pub(crate) const READ_CHUNK: usize = 64 * 1_024;
+
+/// How long the other side may take nothing of what is written to it: longer than a lease, for the
+/// connection itself notices who is gone; this is for who is there and does not read.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long dialling, and the first message, may take.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long an edge waits before it dials core again, first and at last; half of it is by chance. A third
+/// of a lease at most, so that a new core hears of every edge while it collects.
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+/// At last.
+pub(crate) const BACKOFF_LAST: Duration = Duration::from_secs(1);
+/// And where only an operator can help.
+pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(5);

@@ -2,332 +2,331 @@
 //! writer, the edge that holds the participant's connection, and an edge declares all its rows of a
 //! room at once under a version; so declaring again changes nothing, and what was lost on the way is
 //! declared again. Everything said here carries (term, epoch), which only grow.
+//!
+//! An edge is here while it says so: by heartbeats, each of which is a lease. When its lease has run out its
+//! rows stay in the rooms of those edges that still hear of it, for then it has lost core alone.
+//!
+//! A core that knows nothing yet says nothing: it collects what edges declare until they have done so, or
+//! one lease has passed. The same when it has heard of no edge at all for a lease, for then it was alone.
 
-use std::collections::{BTreeMap, HashMap};
+mod chats;
+mod edges;
+mod rooms;
 
-pub use pulse_proto::cluster::{EdgeId, Incarnation, Stamp};
-use pulse_proto::{DisplayName, ParticipantId, RoomName};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-/// A participant as its edge declares it.
+pub use pulse_proto::cluster::{
+    EdgeId, Incarnation, Stamp,
+    to_core::{
+        ChatBody, ChatPost, Declaration, EdgeCard, EdgeHello, EdgeInfo, EdgeRows, FromCore,
+        Heartbeat, LiveLink, NumberedChat, RefusedCode, RoomView, Row, Rules,
+    },
+};
+use pulse_proto::{RoomName, cluster::to_core::MAX_EDGES};
+
+use self::{
+    chats::Waiting,
+    edges::Edge,
+    rooms::{Key, Room},
+};
+use crate::limits::{COLLECT_MIN, FORGET, HEARTBEAT, LEASE, STALL};
+
+/// One connection of an edge, or the one inside its process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// What an operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    /// Who.
-    pub participant: ParticipantId,
-    /// What they are called.
-    pub name: DisplayName,
-}
-
-/// All rows of one edge in one room.
-#[derive(Clone, Debug)]
-pub struct Declaration {
-    /// The edge.
-    pub edge: EdgeId,
-    /// Its run.
-    pub incarnation: Incarnation,
-    /// The room.
-    pub room: RoomName,
-    /// The edge's own count of changes to these rows.
-    pub version: u64,
-    /// The rows; none when nobody of the room is left there.
-    pub rows: Vec<Row>,
+pub struct Settings {
+    /// The name of the cluster.
+    pub cluster: String,
+    /// What holds in every room.
+    pub rules: Rules,
+    /// Its one edge is in its own process: it neither gets lost nor declares to another.
+    pub embedded: bool,
 }
 
 /// What happens to core.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// An edge has started. What an earlier run of it declared is void.
-    Register {
-        /// The edge.
-        edge: EdgeId,
-        /// Its run.
-        incarnation: Incarnation,
+    /// An edge introduces itself. Whoever passes this on has made sure that it is the one it names.
+    Hello {
+        /// Its connection.
+        session: SessionId,
+        /// What it says.
+        hello: Box<EdgeHello>,
+    },
+    /// An edge is alive.
+    Heartbeat {
+        /// Its connection.
+        session: SessionId,
+        /// What it says.
+        heartbeat: Heartbeat,
     },
     /// An edge says who is in a room there.
-    Declare(Declaration),
-    /// An edge is gone for good.
-    Remove {
-        /// The edge.
-        edge: EdgeId,
-        /// Its run.
-        incarnation: Incarnation,
+    Declare {
+        /// Its connection.
+        session: SessionId,
+        /// What it says.
+        declaration: Declaration,
     },
+    /// A chat is to be numbered.
+    Chat {
+        /// The connection of its sender's edge.
+        session: SessionId,
+        /// The chat.
+        post: ChatPost,
+    },
+    /// An edge is gone for good.
+    Goodbye {
+        /// Its connection.
+        session: SessionId,
+    },
+    /// A connection is no more; the edge may come again.
+    Lost {
+        /// Which.
+        session: SessionId,
+    },
+    /// [`Membership::next_timeout`] has come. To be given only when nothing else waits.
+    Timeout,
 }
 
-/// What core knows of a room, as one edge is told it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoomView {
-    /// When core said so.
-    pub stamp: Stamp,
-    /// The room.
-    pub room: RoomName,
-    /// The version of the receiving edge's rows that this includes.
-    pub version: u64,
-    /// Everybody, by edge.
-    pub rows: Vec<(EdgeId, Row)>,
-}
-
-/// What core wants told.
+/// What core wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Tell an edge what a room is now.
-    View {
-        /// Whom to tell.
-        to: EdgeId,
+    /// Tell an edge.
+    Send {
+        /// On which connection.
+        to: SessionId,
         /// What.
-        view: RoomView,
+        message: FromCore,
     },
+    /// Tell an edge why its connection ends, and end it.
+    End {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        code: RefusedCode,
+    },
+    /// Something was not taken; it is to be counted.
+    Dropped(&'static str),
 }
 
-#[derive(Debug)]
-struct EdgeRows {
-    version: u64,
-    rows: Vec<Row>,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing is said yet. Since when there is an edge.
+    Collecting(Option<Instant>),
+    Issuing,
 }
 
 /// The membership of all rooms.
 #[derive(Debug)]
 pub struct Membership {
+    settings: Settings,
     stamp: Stamp,
-    edges: HashMap<EdgeId, Incarnation>,
-    rooms: HashMap<RoomName, BTreeMap<EdgeId, EdgeRows>>,
+    phase: Phase,
+    /// Whether anything was ever said under this term.
+    issued: bool,
+    edges: BTreeMap<EdgeId, Edge>,
+    sessions: BTreeMap<SessionId, EdgeId>,
+    rooms: BTreeMap<Key, Room>,
+    waiting: Waiting,
+    /// The list of edges is to be told at once, or at some time.
+    list_changed: bool,
+    list_due: Option<Instant>,
+    /// Since when no edge has a lease, though there were some.
+    alone_since: Option<Instant>,
 }
 
 impl Membership {
     /// Nobody anywhere. `term` must be higher than that of every core before.
-    pub fn new(term: u64) -> Self {
+    pub fn new(term: u64, settings: Settings) -> Self {
+        let phase = if settings.embedded {
+            Phase::Issuing
+        } else {
+            Phase::Collecting(None)
+        };
         Self {
+            settings,
             stamp: Stamp { term, epoch: 0 },
-            edges: HashMap::new(),
-            rooms: HashMap::new(),
+            phase,
+            issued: false,
+            edges: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            rooms: BTreeMap::new(),
+            waiting: Waiting::default(),
+            list_changed: false,
+            list_due: None,
+            alone_since: None,
         }
     }
 
-    /// Takes an input and appends what is to be told.
-    pub fn handle(&mut self, input: Input, effects: &mut Vec<Effect>) {
+    /// Takes an input and appends what is to be done.
+    pub fn handle(&mut self, now: Instant, input: Input, fx: &mut Vec<Effect>) {
         match input {
-            Input::Register { edge, incarnation } => {
-                let known = self.edges.get(&edge);
-                if known.is_none_or(|known| *known < incarnation) {
-                    self.drop_rows(&edge, effects);
-                    self.edges.insert(edge, incarnation);
-                }
+            Input::Hello { session, hello } => self.on_hello(now, session, *hello, fx),
+            Input::Heartbeat { session, heartbeat } => {
+                self.on_heartbeat(now, session, heartbeat, fx);
             }
-            Input::Declare(declaration) => self.on_declare(declaration, effects),
-            Input::Remove { edge, incarnation } => {
-                if self.edges.get(&edge) == Some(&incarnation) {
-                    self.edges.remove(&edge);
-                    self.drop_rows(&edge, effects);
-                }
+            Input::Declare {
+                session,
+                declaration,
+            } => self.on_declare(session, declaration, fx),
+            Input::Chat { session, post } => self.on_chat(session, post, fx),
+            Input::Goodbye { session } => self.on_goodbye(session, fx),
+            Input::Lost { session } => self.on_lost(session),
+            Input::Timeout => self.on_timeout(now, fx),
+        }
+        self.begin_to_issue(now, fx);
+        self.tell_list(now, fx);
+    }
+
+    /// When [`Input::Timeout`] is due.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let leases = self.edges.values().filter_map(|edge| edge.lease_until);
+        let collecting = match self.phase {
+            Phase::Collecting(Some(since)) => Some(since + LEASE),
+            Phase::Collecting(None) | Phase::Issuing => None,
+        };
+        // What was collected may be whole before the lease has passed.
+        let early = match self.phase {
+            Phase::Collecting(Some(since)) if self.is_whole() => Some(since + COLLECT_MIN),
+            Phase::Collecting(_) | Phase::Issuing => None,
+        };
+        let list = self.list_due.filter(|_| self.phase == Phase::Issuing);
+        leases
+            .chain(collecting)
+            .chain(early)
+            .chain(list)
+            .chain(self.alone_since.map(|since| since + FORGET))
+            .min()
+    }
+
+    /// Whether it says anything yet.
+    pub fn is_issuing(&self) -> bool {
+        self.phase == Phase::Issuing
+    }
+
+    /// Its term and its last change.
+    pub const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// The edges that it knows.
+    pub fn edges(&self) -> Vec<EdgeInfo> {
+        self.edges.values().map(Edge::info).collect()
+    }
+
+    /// The rooms with somebody in them: their edges and participants.
+    pub fn rooms(&self) -> impl ExactSizeIterator<Item = (&RoomName, usize, usize)> {
+        self.rooms
+            .iter()
+            .map(|(key, room)| (key.name(), room.edges(), room.participants()))
+    }
+
+    fn on_timeout(&mut self, now: Instant, fx: &mut Vec<Effect>) {
+        let late = self.next_timeout().is_some_and(|due| now > due + STALL);
+        if late {
+            // This process stood still: nobody could renew a lease.
+            for edge in self.edges.values_mut() {
+                edge.lease_until = edge.lease_until.map(|_| now + LEASE);
             }
         }
+        let out: Vec<EdgeId> = self
+            .edges
+            .iter()
+            .filter(|(_, edge)| edge.lease_until.is_some_and(|until| until <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in &out {
+            self.lose_lease(id, fx);
+        }
+        if !out.is_empty() && !self.edges.values().any(Edge::is_leased) {
+            // No edge was heard for a lease: it is more likely that this core was cut off than that
+            // all of them died. Nothing is forgotten, and nothing said, until they are back.
+            self.alone_since = Some(now);
+            self.phase = Phase::Collecting(None);
+        }
+        if self.alone_since.is_some_and(|since| since + FORGET <= now) {
+            self.alone_since = None;
+            self.edges.clear();
+            self.rooms.clear();
+        }
+        self.review(fx);
     }
 
-    /// Rooms with somebody in them.
-    pub fn rooms(&self) -> usize {
-        self.rooms.len()
-    }
-
-    fn on_declare(&mut self, declaration: Declaration, effects: &mut Vec<Effect>) {
-        let Declaration {
-            edge,
-            incarnation,
-            room,
-            version,
-            rows,
-        } = declaration;
-        if self.edges.get(&edge) != Some(&incarnation) {
+    /// Ends the collecting, if it is time.
+    fn begin_to_issue(&mut self, now: Instant, fx: &mut Vec<Effect>) {
+        let Phase::Collecting(Some(since)) = self.phase else {
+            return;
+        };
+        let over = now >= since + LEASE || (now >= since + COLLECT_MIN && self.is_whole());
+        if !over {
             return;
         }
-        let held = self.rooms.get(&room).and_then(|edges| edges.get(&edge));
-        if held.is_some_and(|held| held.version >= version) {
-            // Declared again because the answer was lost: say it again, change nothing.
-            return self.tell(&room, Some((&edge, version)), effects);
+        self.phase = Phase::Issuing;
+        self.issued = true;
+        self.list_changed = true;
+        self.review(fx);
+        for key in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.changed(&key, fx);
         }
-        let edges = self.rooms.entry(room.clone()).or_default();
-        if rows.is_empty() {
-            edges.remove(&edge);
-        } else {
-            edges.insert(edge.clone(), EdgeRows { version, rows });
+        for (edge, incarnation, post) in self.waiting.take() {
+            self.number(&edge, incarnation, post, fx);
         }
-        if edges.is_empty() {
-            self.rooms.remove(&room);
+    }
+
+    /// Whether every edge that is known, or heard of by one that is, has declared all its rooms.
+    fn is_whole(&self) -> bool {
+        let mut leased = self.edges.values().filter(|edge| edge.is_leased());
+        let known = |id: &EdgeId| self.edges.get(id).is_some_and(Edge::is_leased);
+        leased.all(|edge| edge.has_declared() && edge.links.iter().all(known))
+            && self.edges.values().all(Edge::is_leased)
+    }
+
+    fn tell_list(&mut self, now: Instant, fx: &mut Vec<Effect>) {
+        let due = self.list_changed || self.list_due.is_some_and(|due| due <= now);
+        if !due || self.phase != Phase::Issuing {
+            return;
         }
+        self.list_changed = false;
+        self.list_due = None;
         self.stamp.epoch += 1;
-        self.tell(&room, None, effects);
-        if !self.holds(&room, &edge) {
-            self.tell(&room, Some((&edge, version)), effects);
+        let edges: std::sync::Arc<[EdgeInfo]> = self.edges().into();
+        for session in self.sessions.keys() {
+            fx.push(Effect::Send {
+                to: *session,
+                message: FromCore::Edges {
+                    stamp: self.stamp,
+                    edges: edges.clone(),
+                },
+            });
         }
     }
 
-    fn drop_rows(&mut self, edge: &EdgeId, effects: &mut Vec<Effect>) {
-        let mut changed: Vec<RoomName> = self
-            .rooms
-            .iter_mut()
-            .filter_map(|(room, edges)| edges.remove(edge).map(|_| room.clone()))
-            .collect();
-        changed.sort_by(|a, b| a.reveal().cmp(b.reveal()));
-        self.rooms.retain(|_, edges| !edges.is_empty());
-        for room in changed {
-            self.stamp.epoch += 1;
-            self.tell(&room, None, effects);
+    fn welcome(&self, to: SessionId) -> Effect {
+        Effect::Send {
+            to,
+            message: FromCore::Welcome {
+                cluster: self.settings.cluster.clone(),
+                stamp: self.stamp,
+                lease_ms: ms(LEASE),
+                heartbeat_ms: ms(HEARTBEAT),
+            },
         }
     }
 
-    fn holds(&self, room: &RoomName, edge: &EdgeId) -> bool {
-        self.rooms
-            .get(room)
-            .is_some_and(|edges| edges.contains_key(edge))
+    fn has_room_for_an_edge(&self) -> bool {
+        self.edges.len() < MAX_EDGES
     }
+}
 
-    /// Tells the edges of a room what it is now; or only one edge, for its version.
-    fn tell(&self, room: &RoomName, only: Option<(&EdgeId, u64)>, effects: &mut Vec<Effect>) {
-        let edges = self.rooms.get(room);
-        let rows: Vec<(EdgeId, Row)> = edges
-            .into_iter()
-            .flatten()
-            .flat_map(|(edge, held)| held.rows.iter().map(|row| (edge.clone(), row.clone())))
-            .collect();
-        let view = |version| RoomView {
-            stamp: self.stamp,
-            room: room.clone(),
-            version,
-            rows: rows.clone(),
-        };
-        match only {
-            Some((edge, version)) => {
-                effects.push(Effect::View {
-                    to: edge.clone(),
-                    view: view(version),
-                });
-            }
-            None => effects.extend(
-                edges
-                    .into_iter()
-                    .flatten()
-                    .map(|(edge, held)| Effect::View {
-                        to: edge.clone(),
-                        view: view(held.version),
-                    }),
-            ),
-        }
-    }
+fn ms(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn row(number: u8) -> Row {
-        Row {
-            participant: ParticipantId::from_random([number; 16]),
-            name: DisplayName::parse("Ada").unwrap(),
-        }
-    }
-
-    fn declare(edge: &str, incarnation: u64, version: u64, rows: &[u8]) -> Input {
-        Input::Declare(Declaration {
-            edge: EdgeId::parse(edge).unwrap(),
-            incarnation: Incarnation(incarnation),
-            room: RoomName::parse("room").unwrap(),
-            version,
-            rows: rows.iter().map(|number| row(*number)).collect(),
-        })
-    }
-
-    fn register(edge: &str, incarnation: u64) -> Input {
-        Input::Register {
-            edge: EdgeId::parse(edge).unwrap(),
-            incarnation: Incarnation(incarnation),
-        }
-    }
-
-    fn run(core: &mut Membership, input: Input) -> Vec<(String, u64, Stamp, usize)> {
-        let mut effects = Vec::new();
-        core.handle(input, &mut effects);
-        effects
-            .into_iter()
-            .map(|Effect::View { to, view }| {
-                (
-                    to.as_str().to_owned(),
-                    view.version,
-                    view.stamp,
-                    view.rows.len(),
-                )
-            })
-            .collect()
-    }
-
-    #[test]
-    fn every_edge_of_a_room_hears_of_a_change() {
-        let mut core = Membership::new(7);
-        run(&mut core, register("a", 1));
-        run(&mut core, register("b", 1));
-        let stamp = |epoch| Stamp { term: 7, epoch };
-        assert_eq!(
-            run(&mut core, declare("a", 1, 1, &[1])),
-            [("a".into(), 1, stamp(1), 1)]
-        );
-        assert_eq!(
-            run(&mut core, declare("b", 1, 4, &[2, 3])),
-            [("a".into(), 1, stamp(2), 3), ("b".into(), 4, stamp(2), 3)]
-        );
-        assert_eq!(
-            run(&mut core, declare("a", 1, 2, &[])),
-            [("b".into(), 4, stamp(3), 2), ("a".into(), 2, stamp(3), 2)]
-        );
-        assert_eq!(core.rooms(), 1);
-    }
-
-    #[test]
-    fn declaring_again_changes_nothing_and_is_answered() {
-        let mut core = Membership::new(1);
-        run(&mut core, register("a", 1));
-        let first = run(&mut core, declare("a", 1, 1, &[1]));
-        assert_eq!(run(&mut core, declare("a", 1, 1, &[1])), first);
-    }
-
-    #[test]
-    fn an_earlier_run_has_no_say() {
-        let mut core = Membership::new(1);
-        run(&mut core, register("a", 1));
-        run(&mut core, declare("a", 1, 1, &[1]));
-        run(&mut core, register("a", 2));
-        assert_eq!(core.rooms(), 0);
-        assert!(run(&mut core, declare("a", 1, 2, &[1])).is_empty());
-        let remove = Input::Remove {
-            edge: EdgeId::parse("a").unwrap(),
-            incarnation: Incarnation(1),
-        };
-        run(&mut core, remove);
-        assert_eq!(run(&mut core, declare("a", 2, 1, &[1])).len(), 1);
-    }
-
-    proptest! {
-        /// Whatever is declared, in whatever order, an edge's rows are those of its highest version.
-        #[test]
-        fn the_highest_version_stands(
-            declared in proptest::collection::vec((0..2_usize, 1..20_u64), 1..60),
-        ) {
-            let mut core = Membership::new(1);
-            let names = ["a", "b"];
-            for name in names {
-                run(&mut core, register(name, 1));
-            }
-            let mut highest = [0, 0];
-            let mut stamps = Vec::new();
-            for (edge, version) in declared {
-                highest[edge] = highest[edge].max(version);
-                // As many rows as its version, so that the rows tell it.
-                let rows: Vec<u8> = (0..version as u8).collect();
-                let told = run(&mut core, declare(names[edge], 1, version, &rows));
-                for (_, _, stamp, rows) in told {
-                    prop_assert_eq!(rows as u64, highest[0] + highest[1]);
-                    stamps.push(stamp);
-                }
-            }
-            prop_assert!(stamps.is_sorted());
-        }
-    }
-}
+mod tests;

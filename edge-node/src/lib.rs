@@ -37,10 +37,14 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use pulse_core::{
-    handle::{CoreError, CoreHandle},
-    membership::Incarnation,
+    handle::{CoreEvent, CoreHandle, EdgeSide, EdgeStatus},
+    membership::{EdgeCard, Incarnation, Rules},
 };
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::{config::Config, socket::CongestionError};
@@ -75,9 +79,6 @@ pub enum StartError {
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
-    /// Core.
-    #[error("core did not start: {0}")]
-    Core(#[from] CoreError),
 }
 
 /// A running edge.
@@ -104,13 +105,27 @@ impl Edge {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
 
         let incarnation = Incarnation(clock::wall_ms());
-        let core = CoreHandle::embed(incarnation.0, &tasks, stop.clone());
         let edge = config.cluster.edge_id.clone();
-        let mut views = core.register(edge.clone(), incarnation)?;
+        let (status, watched) = watch::channel(EdgeStatus::default());
+        let side = EdgeSide {
+            card: EdgeCard {
+                edge: edge.clone(),
+                incarnation,
+                region: config.cluster.region.clone(),
+                public_url: config.cluster.public_url.clone(),
+                backbone: None,
+            },
+            cluster: config.cluster.cluster_id.clone(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            capacity: u32::try_from(config.max_connections).unwrap_or(u32::MAX),
+            status: watched,
+        };
+        let rules = Rules::default();
+        let (core, mut said) =
+            CoreHandle::embed(incarnation.0, rules, side, &tasks, stop.clone());
         let max_participants = usize::from(config.max_participants);
         let context = RoomContext {
             edge,
-            incarnation,
             core,
             links: Links::default(),
             max_participants,
@@ -118,8 +133,11 @@ impl Edge {
         let rooms = Rooms::new(context, tasks.clone());
         let viewed = rooms.clone();
         tasks.spawn(async move {
-            while let Some(view) = views.recv().await {
-                viewed.on_view(view);
+            let _status = status;
+            while let Some(event) = said.recv().await {
+                if let CoreEvent::View(view) = event {
+                    viewed.on_view(view);
+                }
             }
         });
 

@@ -14,7 +14,7 @@ use std::{
 
 use pulse_core::{
     handle::CoreHandle,
-    membership::{Declaration, EdgeId, Incarnation, RoomView, Row},
+    membership::{Declaration, EdgeId, RoomView, Row},
 };
 use pulse_proto::{ErrorCode, FrameType, ParticipantId, RoomName};
 use tokio::{
@@ -141,7 +141,6 @@ impl RoomHandle {
 #[derive(Clone, Debug)]
 pub(crate) struct RoomContext {
     pub(crate) edge: EdgeId,
-    pub(crate) incarnation: Incarnation,
     pub(crate) core: CoreHandle,
     pub(crate) links: Links,
     pub(crate) max_participants: usize,
@@ -284,13 +283,18 @@ impl RoomTask {
         if view.version >= self.declared {
             self.declared_at = None;
         }
-        let mut edges: BTreeMap<EdgeId, Vec<_>> = BTreeMap::new();
-        for (edge, row) in view.rows {
-            let names = edges.entry(edge).or_default();
-            names.push((row.participant, row.name));
-        }
-        edges.remove(&self.context.edge);
-        let (stamp, edges) = (view.stamp, edges.into_iter().collect());
+        let others = view
+            .edges
+            .iter()
+            .filter(|held| held.edge != self.context.edge);
+        let edges = others
+            .map(|held| {
+                let rows = held.rows.iter();
+                let names = rows.map(|row| (row.participant, row.name.clone()));
+                (held.edge.clone(), names.collect())
+            })
+            .collect();
+        let stamp = view.stamp;
         self.state
             .handle(now, Input::View { stamp, edges }, effects);
     }
@@ -398,14 +402,14 @@ impl RoomTask {
     fn declare(&mut self, now: Instant) {
         let rows = self.state.rows();
         let declaration = Declaration {
-            edge: self.context.edge.clone(),
-            incarnation: self.context.incarnation,
             room: self.name.clone(),
             version: self.declared,
+            chat_seq: None,
             rows: rows
                 .map(|(participant, name)| Row {
                     participant,
                     name: name.clone(),
+                    moves: 0,
                 })
                 .collect(),
         };

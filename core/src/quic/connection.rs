@@ -101,6 +101,13 @@ impl Connection {
         self.inner.send_datagram(datagram).is_ok()
     }
 
+    /// Sends a datagram, after a wait for room if the library's buffer is full: none makes way.
+    ///
+    /// Returns whether it was taken: not if it is too large, or the connection is no more.
+    pub async fn send_datagram_in_turn(&self, datagram: Bytes) -> bool {
+        self.inner.send_datagram_wait(datagram).await.is_ok()
+    }
+
     /// Bytes of datagrams that the library takes before it drops its oldest.
     pub fn datagram_room(&self) -> usize {
         self.inner.datagram_send_buffer_space()

@@ -1,0 +1,265 @@
+//! The rooms: what each edge declared of them, and what all edges of a room are told.
+
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+
+use pulse_proto::{RoomName, cluster::to_core::MAX_ROOM_ROWS};
+
+use super::{
+    Declaration, EdgeId, EdgeRows, Effect, FromCore, Incarnation, Membership, Phase, RoomView, Row,
+    SessionId, chats::History,
+};
+use crate::limits::MAX_ROOMS;
+
+/// A room's name, in an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key(RoomName);
+
+impl Key {
+    pub(super) const fn new(name: RoomName) -> Self {
+        Self(name)
+    }
+
+    pub(super) const fn name(&self) -> &RoomName {
+        &self.0
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.reveal().cmp(other.0.reveal())
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    incarnation: Incarnation,
+    session: SessionId,
+    version: u64,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    held: BTreeMap<EdgeId, Held>,
+    pub(super) chat: History,
+    /// What all edges are told, made at the first of them.
+    told: Option<Arc<[EdgeRows]>>,
+}
+
+impl Room {
+    pub(super) fn holders(&self) -> impl Iterator<Item = &EdgeId> {
+        self.held.keys()
+    }
+
+    pub(super) fn is_held_by(&self, edge: &EdgeId) -> bool {
+        self.held.contains_key(edge)
+    }
+
+    pub(super) fn edges(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(super) fn participants(&self) -> usize {
+        self.held.values().map(|held| held.rows.len()).sum()
+    }
+
+    fn view(&mut self) -> Arc<[EdgeRows]> {
+        let held = &self.held;
+        self.told
+            .get_or_insert_with(|| {
+                held.iter()
+                    .map(|(edge, held)| EdgeRows {
+                        edge: edge.clone(),
+                        incarnation: held.incarnation,
+                        rows: held.rows.clone(),
+                    })
+                    .collect()
+            })
+            .clone()
+    }
+}
+
+impl Membership {
+    pub(super) fn on_declare(
+        &mut self,
+        session: SessionId,
+        declaration: Declaration,
+        fx: &mut Vec<Effect>,
+    ) {
+        let Declaration {
+            room,
+            version,
+            chat_seq,
+            rows,
+        } = declaration;
+        let Some(edge) = self.edge_of(session) else {
+            return;
+        };
+        let (id, incarnation) = (edge.card.edge.clone(), edge.card.incarnation);
+        let key = Key::new(room);
+        let known = self.rooms.get(&key);
+        let held = known.and_then(|room| room.held.get(&id));
+        if held.is_some_and(|held| held.version >= version) {
+            // Declared again because the answer was lost: say it again, change nothing.
+            self.catch_up(&key, &id, session, chat_seq, fx);
+            return self.tell(&key, &id, session, version, fx);
+        }
+        let others = known.map_or(0, |room| {
+            room.participants() - held.map_or(0, |held| held.rows.len())
+        });
+        if known.is_none() && !rows.is_empty() && self.rooms.len() >= MAX_ROOMS {
+            return fx.push(Effect::Dropped("rooms"));
+        }
+        if others + rows.len() > MAX_ROOM_ROWS {
+            return fx.push(Effect::Dropped("rows"));
+        }
+        if rows.is_empty() {
+            let was_held = held.is_some();
+            self.drop_rows_in(&key, &id, fx);
+            if was_held {
+                // Perhaps it was the last that heard of another.
+                self.review(fx);
+            }
+            return self.tell(&key, &id, session, version, fx);
+        }
+        self.catch_up(&key, &id, session, chat_seq, fx);
+        let room = self.rooms.entry(key.clone()).or_default();
+        room.chat.lift(chat_seq.unwrap_or(0));
+        room.held.insert(
+            id.clone(),
+            Held {
+                incarnation,
+                session,
+                version,
+                rows,
+            },
+        );
+        if let Some(edge) = self.edges.get_mut(&id) {
+            edge.rooms.insert(key.clone());
+        }
+        self.changed(&key, fx);
+    }
+
+    /// An edge that comes to a room again on a new connection is told what it has missed there.
+    fn catch_up(
+        &mut self,
+        key: &Key,
+        id: &EdgeId,
+        session: SessionId,
+        chat_seq: Option<u64>,
+        fx: &mut Vec<Effect>,
+    ) {
+        let term = self.stamp.term;
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        let held = room.held.get_mut(id);
+        let came_before = held.map(|held| std::mem::replace(&mut held.session, session));
+        if came_before == Some(session) || self.phase != Phase::Issuing {
+            return;
+        }
+        let Some(seen) = chat_seq else { return };
+        fx.extend(room.chat.after(seen).map(|chat| Effect::Send {
+            to: session,
+            message: FromCore::Chat {
+                term,
+                chat: chat.clone(),
+            },
+        }));
+    }
+
+    /// All rows of an edge are void.
+    pub(super) fn drop_rows(&mut self, id: &EdgeId, fx: &mut Vec<Effect>) {
+        let rooms: Vec<Key> = self
+            .edges
+            .get(id)
+            .map(|edge| edge.rooms.iter().cloned().collect())
+            .unwrap_or_default();
+        for key in rooms {
+            self.drop_rows_in(&key, id, fx);
+        }
+    }
+
+    /// The rows of an edge in one room are void.
+    pub(super) fn drop_rows_in(&mut self, key: &Key, id: &EdgeId, fx: &mut Vec<Effect>) {
+        if let Some(edge) = self.edges.get_mut(id) {
+            edge.rooms.remove(key);
+        }
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        if room.held.remove(id).is_none() {
+            return;
+        }
+        if room.held.is_empty() {
+            self.rooms.remove(key);
+        }
+        self.changed(key, fx);
+    }
+
+    /// Tells the edges of a room what it is now.
+    pub(super) fn changed(&mut self, key: &Key, fx: &mut Vec<Effect>) {
+        self.stamp.epoch += 1;
+        let Some(room) = self.rooms.get_mut(key) else {
+            return;
+        };
+        room.told = None;
+        if self.phase != Phase::Issuing {
+            return;
+        }
+        self.issued = true;
+        let edges = room.view();
+        let (stamp, rules, chat_seq) = (self.stamp, self.settings.rules, room.chat.last());
+        for (id, session) in Self::sessions_of(&self.edges, room.held.keys()) {
+            let version = room.held.get(id).map_or(0, |held| held.version);
+            fx.push(Effect::Send {
+                to: session,
+                message: FromCore::View(RoomView {
+                    stamp,
+                    room: key.name().clone(),
+                    version,
+                    chat_seq,
+                    edges: edges.clone(),
+                    rules,
+                }),
+            });
+        }
+    }
+
+    /// Tells one edge, which has declared this version.
+    fn tell(
+        &mut self,
+        key: &Key,
+        id: &EdgeId,
+        session: SessionId,
+        version: u64,
+        fx: &mut Vec<Effect>,
+    ) {
+        if self.phase != Phase::Issuing {
+            return;
+        }
+        let room = self.rooms.get_mut(key);
+        // An edge without members there need not know who else is.
+        let (edges, chat_seq) = match room {
+            Some(room) if room.is_held_by(id) => (room.view(), room.chat.last()),
+            _ => (Arc::default(), 0),
+        };
+        fx.push(Effect::Send {
+            to: session,
+            message: FromCore::View(RoomView {
+                stamp: self.stamp,
+                room: key.name().clone(),
+                version,
+                chat_seq,
+                edges,
+                rules: self.settings.rules,
+            }),
+        });
+    }
+}

@@ -1,0 +1,777 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use pulse_proto::{DisplayName, ParticipantId, cluster::Region};
+
+use super::*;
+
+fn row(number: u8) -> Row {
+    Row {
+        participant: ParticipantId::from_random([number; 16]),
+        name: DisplayName::parse("Ada").unwrap(),
+        moves: 0,
+    }
+}
+
+fn room(name: &str) -> RoomName {
+    RoomName::parse(name).unwrap()
+}
+
+fn settings() -> Settings {
+    Settings {
+        cluster: "home".to_owned(),
+        rules: Rules::default(),
+        embedded: false,
+    }
+}
+
+fn hello(edge: &str, incarnation: u64) -> EdgeHello {
+    EdgeHello {
+        version_min: 1,
+        version_max: 1,
+        cluster: "home".to_owned(),
+        card: EdgeCard {
+            edge: EdgeId::parse(edge).unwrap(),
+            incarnation: Incarnation(incarnation),
+            region: Region::parse("eu").unwrap(),
+            public_url: None,
+            backbone: None,
+        },
+        build: String::new(),
+        capacity: 100,
+        highest_term: 0,
+    }
+}
+
+/// Core with a clock, and all that it said on each connection.
+struct World {
+    core: Membership,
+    now: Instant,
+    next_session: u64,
+    said: BTreeMap<SessionId, Vec<FromCore>>,
+    ended: Vec<(SessionId, RefusedCode)>,
+}
+
+impl World {
+    fn new(term: u64) -> Self {
+        Self::with(Membership::new(term, settings()))
+    }
+
+    /// One that has collected and says what it knows.
+    fn issuing() -> Self {
+        let mut world = Self::new(7);
+        let first = world.hello(hello("first", 1));
+        world.wait(LEASE.as_millis() as u64 - 1, &[first]);
+        world.wait(1, &[]);
+        world.give(Input::Goodbye { session: first });
+        assert!(world.core.is_issuing());
+        world
+    }
+
+    fn with(core: Membership) -> Self {
+        Self {
+            core,
+            now: tokio::time::Instant::now().into_std(),
+            next_session: 0,
+            said: BTreeMap::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        let mut fx = Vec::new();
+        self.core.handle(self.now, input, &mut fx);
+        for effect in fx {
+            match effect {
+                Effect::Send { to, message } => self.said.entry(to).or_default().push(message),
+                Effect::End { session, code } => self.ended.push((session, code)),
+                Effect::Dropped(_) => {}
+            }
+        }
+    }
+
+    fn hello(&mut self, hello: EdgeHello) -> SessionId {
+        self.next_session += 1;
+        let session = SessionId(self.next_session);
+        let hello = Box::new(hello);
+        self.give(Input::Hello { session, hello });
+        session
+    }
+
+    fn edge(&mut self, name: &str) -> SessionId {
+        self.hello(hello(name, 1))
+    }
+
+    fn beat(&mut self, session: SessionId, rooms: u32, links: &[&str]) {
+        let links = links
+            .iter()
+            .map(|edge| LiveLink {
+                edge: EdgeId::parse(edge).unwrap(),
+                rtt_us: 1_000,
+            })
+            .collect();
+        let heartbeat = Heartbeat {
+            rooms,
+            links,
+            ..Heartbeat::default()
+        };
+        self.give(Input::Heartbeat { session, heartbeat });
+    }
+
+    fn declare(&mut self, session: SessionId, name: &str, version: u64, rows: &[u8]) {
+        self.declare_with(session, name, version, None, rows);
+    }
+
+    fn declare_with(
+        &mut self,
+        to: SessionId,
+        name: &str,
+        version: u64,
+        chat_seq: Option<u64>,
+        rows: &[u8],
+    ) {
+        let declaration = Declaration {
+            room: room(name),
+            version,
+            chat_seq,
+            rows: rows.iter().map(|number| row(*number)).collect(),
+        };
+        self.give(Input::Declare {
+            session: to,
+            declaration,
+        });
+    }
+
+    fn chat(&mut self, session: SessionId, id: u64) {
+        let post = ChatPost {
+            room: room("room"),
+            id,
+            from: ParticipantId::from_random([1; 16]),
+            name: None,
+            at_ms: 0,
+            nonce: String::new(),
+            body: ChatBody::Text(format!("{id}")),
+        };
+        self.give(Input::Chat { session, post });
+    }
+
+    /// Time passes in steps, in which these edges say that they are alive, as they said last.
+    fn wait(&mut self, ms: u64, alive: &[SessionId]) {
+        let until = self.now + Duration::from_millis(ms);
+        while self.now < until {
+            self.now = (self.now + Duration::from_millis(100)).min(until);
+            for session in alive {
+                let Some(edge) = self.core.edge_of(*session) else {
+                    continue;
+                };
+                let links: Vec<String> = edge.links.iter().map(ToString::to_string).collect();
+                let links: Vec<&str> = links.iter().map(String::as_str).collect();
+                let rooms = edge.rooms.len() as u32;
+                self.beat(*session, rooms, &links);
+            }
+            let due = self.core.next_timeout().is_some_and(|at| at <= self.now);
+            if due {
+                self.give(Input::Timeout);
+                // It never asks for a time that has passed, or its owner would not rest.
+                assert!(self.core.next_timeout().is_none_or(|at| at > self.now));
+            }
+        }
+    }
+
+    fn views(&self, session: SessionId) -> Vec<&RoomView> {
+        self.said
+            .get(&session)
+            .into_iter()
+            .flatten()
+            .filter_map(|message| match message {
+                FromCore::View(view) => Some(view),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The edges of the last view and how many rows each has.
+    fn view(&self, session: SessionId) -> Vec<(String, usize)> {
+        self.views(session)
+            .last()
+            .map(|view| {
+                let edges = view.edges.iter();
+                edges
+                    .map(|held| (held.edge.to_string(), held.rows.len()))
+                    .collect()
+            })
+            .unwrap_or_default()
+    }
+
+    fn chats(&self, session: SessionId) -> Vec<(u64, u64)> {
+        let said = self.said.get(&session).into_iter().flatten();
+        said.filter_map(|message| match message {
+            FromCore::Chat { chat, .. } => Some((chat.seq, chat.post.id)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    fn end_of(&self, session: SessionId) -> Option<RefusedCode> {
+        let mut ended = self.ended.iter();
+        ended
+            .find(|(known, _)| *known == session)
+            .map(|(_, code)| *code)
+    }
+}
+
+fn listed(edges: &[(&str, usize)]) -> Vec<(String, usize)> {
+    let edges = edges.iter();
+    edges
+        .map(|(edge, rows)| ((*edge).to_owned(), *rows))
+        .collect()
+}
+
+#[test]
+fn every_edge_of_a_room_hears_of_a_change() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 4, &[2, 3]);
+    assert_eq!(world.view(a), listed(&[("a", 1), ("b", 2)]));
+    assert_eq!(world.view(b), world.view(a));
+    assert_eq!(world.views(b).last().unwrap().version, 4);
+    world.declare(a, "room", 2, &[]);
+    assert_eq!(world.view(b), listed(&[("b", 2)]));
+    // Whoever left the room hears that it did, and of nobody in it.
+    assert_eq!(world.view(a), []);
+    assert_eq!(world.views(a).last().unwrap().version, 2);
+}
+
+#[test]
+fn declaring_again_changes_nothing_and_is_answered() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    let before = (world.core.stamp(), world.views(b).len());
+    let answer = world.views(a).last().copied().cloned();
+    world.declare(a, "room", 1, &[1]);
+    world.declare(a, "room", 1, &[9, 9]);
+    assert_eq!((world.core.stamp(), world.views(b).len()), before);
+    assert_eq!(world.views(a).last().copied().cloned(), answer);
+}
+
+#[test]
+fn a_later_run_replaces_and_an_earlier_is_refused() {
+    let mut world = World::issuing();
+    let (old, b) = (world.hello(hello("a", 5)), world.edge("b"));
+    world.declare(old, "room", 9, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    let new = world.hello(hello("a", 6));
+    assert_eq!(world.end_of(old), Some(RefusedCode::Stale));
+    assert_eq!(world.view(b), listed(&[("b", 1)]));
+    world.declare(old, "room", 10, &[1]);
+    assert_eq!(world.view(b), listed(&[("b", 1)]));
+    let older = world.hello(hello("a", 5));
+    assert_eq!(world.end_of(older), Some(RefusedCode::Stale));
+    world.declare(new, "room", 1, &[1]);
+    assert_eq!(world.view(b), listed(&[("a", 1), ("b", 1)]));
+}
+
+#[test]
+fn whoever_does_not_belong_here_is_told_why() {
+    let mut world = World::issuing();
+    world.edge("a");
+    let elsewhere = |change: fn(&mut EdgeHello)| {
+        let mut hello = hello("a", 2);
+        change(&mut hello);
+        hello
+    };
+    let cases = [
+        (
+            elsewhere(|hello| hello.card.region = Region::parse("us").unwrap()),
+            RefusedCode::Taken,
+        ),
+        (
+            elsewhere(|hello| hello.cluster = "away".to_owned()),
+            RefusedCode::Cluster,
+        ),
+        (
+            elsewhere(|hello| (hello.version_min, hello.version_max) = (2, 9)),
+            RefusedCode::Version,
+        ),
+        (
+            elsewhere(|hello| hello.highest_term = 8),
+            RefusedCode::Superseded,
+        ),
+    ];
+    for (hello, code) in cases {
+        let session = world.hello(hello);
+        assert_eq!(world.end_of(session), Some(code));
+        assert_eq!(world.said.get(&session), None);
+    }
+}
+
+#[test]
+fn an_edge_that_dies_is_gone_within_four_seconds() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    world.beat(b, 1, &["a"]);
+    // It is silent from here on; the other stops hearing it on its link after two seconds.
+    world.wait(2_000, &[b]);
+    world.beat(b, 1, &[]);
+    assert_eq!(world.view(b), listed(&[("a", 1), ("b", 1)]));
+    world.wait(1_500, &[b]);
+    assert_eq!(world.view(b), listed(&[("b", 1)]));
+    assert!(
+        world
+            .core
+            .edges()
+            .iter()
+            .all(|edge| edge.card.edge.as_str() == "b")
+    );
+}
+
+#[test]
+fn an_edge_that_has_lost_core_alone_stays() {
+    let mut world = World::issuing();
+    let (a, b, c) = (world.edge("a"), world.edge("b"), world.edge("c"));
+    for (number, session) in [(1, a), (2, b)] {
+        world.declare(session, "room", 1, &[number]);
+    }
+    world.declare(a, "other", 1, &[3]);
+    world.declare(c, "other", 1, &[4]);
+    world.beat(b, 1, &["a"]);
+    world.wait(30_000, &[b, c]);
+    // b hears of it and c does not.
+    assert_eq!(world.end_of(a), Some(RefusedCode::Expired));
+    assert_eq!(world.view(b), listed(&[("a", 1), ("b", 1)]));
+    assert_eq!(world.view(c), listed(&[("c", 1)]));
+    // Back again, it declares what is there now.
+    let again = world.hello(hello("a", 1));
+    world.declare(again, "room", 2, &[1, 5]);
+    world.declare(again, "other", 1, &[3]);
+    assert_eq!(world.view(b), listed(&[("a", 2), ("b", 1)]));
+    assert_eq!(world.view(c), listed(&[("a", 1), ("c", 1)]));
+    // Its lease is over, and then b's link to it.
+    world.wait(4_000, &[b, c]);
+    assert_eq!(world.view(b), listed(&[("a", 2), ("b", 1)]));
+    world.beat(b, 1, &[]);
+    assert_eq!(world.view(b), listed(&[("b", 1)]));
+}
+
+#[test]
+fn the_word_of_an_edge_that_is_silent_itself_counts_for_nothing() {
+    let mut world = World::issuing();
+    let (a, b, c) = (world.edge("a"), world.edge("b"), world.edge("c"));
+    for (number, session) in [(1, a), (2, b), (3, c)] {
+        world.declare(session, "room", 1, &[number]);
+    }
+    world.beat(a, 1, &["b"]);
+    world.beat(b, 1, &["a"]);
+    world.wait(4_000, &[c]);
+    assert_eq!(world.view(c), listed(&[("c", 1)]));
+}
+
+#[test]
+fn a_new_core_says_nothing_before_a_lease_has_passed() {
+    let mut world = World::new(7);
+    world.wait(60_000, &[]);
+    let a = world.edge("a");
+    world.beat(a, 1, &["b"]);
+    world.declare(a, "room", 3, &[1]);
+    world.chat(a, 1);
+    world.wait(2_900, &[a]);
+    let quiet = |message: &FromCore| {
+        matches!(
+            message,
+            FromCore::Welcome { .. } | FromCore::HeartbeatAck { .. }
+        )
+    };
+    assert!(world.said[&a].iter().all(quiet));
+    assert!(!world.core.is_issuing());
+    world.wait(100, &[a]);
+    assert_eq!(world.view(a), listed(&[("a", 1)]));
+    assert_eq!(world.chats(a), [(1, 1)]);
+}
+
+#[test]
+fn a_new_core_begins_once_everybody_has_declared() {
+    let mut world = World::new(7);
+    let a = world.edge("a");
+    world.beat(a, 1, &["b"]);
+    world.declare(a, "room", 3, &[1]);
+    world.wait(1_500, &[a]);
+    assert!(!world.core.is_issuing());
+    let b = world.edge("b");
+    world.beat(b, 1, &["a"]);
+    assert!(!world.core.is_issuing());
+    world.declare(b, "room", 2, &[2]);
+    assert!(world.core.is_issuing());
+    assert_eq!(world.view(a), listed(&[("a", 1), ("b", 1)]));
+    assert_eq!(world.views(a).len(), 1);
+}
+
+#[test]
+fn a_core_that_was_cut_off_takes_nobody_away() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    world.wait(20_000, &[]);
+    let again = world.hello(hello("a", 1));
+    world.beat(again, 1, &["b"]);
+    world.declare(again, "room", 1, &[1]);
+    world.wait(1_000, &[again]);
+    assert_eq!(world.view(again), []);
+    let other = world.hello(hello("b", 1));
+    world.beat(other, 1, &["a"]);
+    world.wait(100, &[again, other]);
+    assert_eq!(world.view(again), listed(&[("a", 1), ("b", 1)]));
+    // But not for ever.
+    world.wait(70_000, &[]);
+    assert_eq!((world.core.edges().len(), world.core.rooms().len()), (0, 0));
+}
+
+#[test]
+fn a_process_that_stood_still_blames_nobody() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    world.now += Duration::from_secs(30);
+    world.give(Input::Timeout);
+    assert_eq!((world.end_of(a), world.end_of(b)), (None, None));
+    world.wait(3_500, &[b]);
+    assert_eq!(world.end_of(a), Some(RefusedCode::Expired));
+    assert_eq!(world.view(b), listed(&[("b", 1)]));
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_made_up_for() {
+    let mut world = World::new(7);
+    let a = world.edge("a");
+    let mut later = hello("b", 1);
+    later.highest_term = 100;
+    let b = world.hello(later);
+    assert_eq!((world.end_of(a), world.end_of(b)), (None, None));
+    let terms = |session| {
+        let said = world.said[&session].iter();
+        said.filter_map(|message| match message {
+            FromCore::Welcome { stamp, .. } => Some(stamp.term),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(terms(a), [7, 101]);
+    assert_eq!(terms(b), [101]);
+}
+
+#[test]
+fn chat_is_numbered_once_and_everybody_hears_the_same() {
+    let mut world = World::issuing();
+    let (a, b, c) = (world.edge("a"), world.edge("b"), world.edge("c"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    world.chat(a, 1);
+    world.chat(b, 1);
+    world.chat(a, 1);
+    world.chat(a, 2);
+    // An edge that is not in the room says nothing there.
+    world.chat(c, 1);
+    assert_eq!(world.chats(a), [(1, 1), (2, 1), (1, 1), (3, 2)]);
+    assert_eq!(world.chats(b), [(1, 1), (2, 1), (3, 2)]);
+    assert_eq!(world.chats(c), []);
+    assert_eq!(world.core.rooms().len(), 1);
+}
+
+#[test]
+fn an_edge_that_comes_again_hears_the_chat_that_it_missed() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    for id in 1..=3 {
+        world.chat(a, id);
+    }
+    world.give(Input::Lost { session: b });
+    world.chat(a, 4);
+    let again = world.hello(hello("b", 1));
+    world.declare_with(again, "room", 1, Some(2), &[2]);
+    world.declare_with(again, "room", 1, Some(2), &[2]);
+    assert_eq!(world.chats(again), [(3, 3), (4, 4)]);
+    // Whoever is new in the room begins with what comes.
+    let c = world.edge("c");
+    world.declare(c, "room", 1, &[3]);
+    world.chat(a, 5);
+    assert_eq!(world.chats(c), [(5, 5)]);
+    assert_eq!(world.views(c).last().unwrap().chat_seq, 4);
+}
+
+#[test]
+fn a_new_core_goes_on_counting_where_the_edges_are() {
+    let mut world = World::new(7);
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare_with(a, "room", 1, Some(41), &[1]);
+    world.declare_with(b, "room", 1, Some(40), &[2]);
+    world.wait(3_000, &[a, b]);
+    world.chat(b, 1);
+    assert_eq!(world.chats(a), [(42, 1)]);
+}
+
+#[test]
+fn the_list_of_edges_is_told_when_it_changes() {
+    let mut world = World::issuing();
+    let a = world.edge("a");
+    let lists = |world: &World| {
+        let said = world.said[&a].iter();
+        said.filter_map(|message| match message {
+            FromCore::Edges { edges, .. } => Some(edges.to_vec()),
+            _ => None,
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(lists(&world).len(), 1);
+    let b = world.edge("b");
+    assert_eq!(lists(&world).last().unwrap().len(), 2);
+    let drains = |session, draining, participants| Input::Heartbeat {
+        session,
+        heartbeat: Heartbeat {
+            draining,
+            participants,
+            ..Heartbeat::default()
+        },
+    };
+    world.give(drains(b, true, 0));
+    assert!(lists(&world).last().unwrap()[1].draining);
+    assert_eq!(lists(&world).len(), 3);
+    // Loads alone are told now and then.
+    for participants in 1..=20 {
+        world.give(drains(b, true, participants));
+    }
+    assert_eq!(lists(&world).len(), 3);
+    for _ in 0..10 {
+        world.now += Duration::from_millis(500);
+        world.beat(a, 0, &[]);
+        world.give(drains(b, true, 20));
+    }
+    assert_eq!(lists(&world).len(), 4);
+    assert_eq!(lists(&world)[3][1].participants, 20);
+    world.give(Input::Goodbye { session: b });
+    assert_eq!(lists(&world).last().unwrap().len(), 1);
+}
+
+#[test]
+fn an_embedded_core_answers_at_once_and_never_ends_its_edge() {
+    let mut world = World::with(Membership::new(
+        1,
+        Settings {
+            embedded: true,
+            ..settings()
+        },
+    ));
+    let a = world.edge("a");
+    world.declare(a, "room", 1, &[1]);
+    assert_eq!(world.view(a), listed(&[("a", 1)]));
+    world.chat(a, 1);
+    assert_eq!(world.chats(a), [(1, 1)]);
+    world.wait(60_000, &[]);
+    assert_eq!(world.end_of(a), None);
+    assert_eq!(world.core.rooms().len(), 1);
+}
+
+/// What may happen to three edges and two rooms.
+#[derive(Clone, Debug)]
+enum Step {
+    Declare { edge: usize, room: usize, rows: u8 },
+    Chat { edge: usize },
+    Again { edge: usize },
+    Restart { edge: usize },
+    Lost { edge: usize },
+    Links { edge: usize, links: u8 },
+    Wait { ms: u64, alive: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (edge, room) = (0..3_usize, 0..2_usize);
+    prop_oneof![
+        4 => (edge.clone(), room, 0..4_u8)
+            .prop_map(|(edge, room, rows)| Step::Declare { edge, room, rows }),
+        2 => edge.clone().prop_map(|edge| Step::Chat { edge }),
+        1 => edge.clone().prop_map(|edge| Step::Again { edge }),
+        1 => edge.clone().prop_map(|edge| Step::Restart { edge }),
+        1 => edge.clone().prop_map(|edge| Step::Lost { edge }),
+        2 => (edge, 0..8_u8).prop_map(|(edge, links)| Step::Links { edge, links }),
+        3 => (50..4_000_u64, 0..8_u8).prop_map(|(ms, alive)| Step::Wait { ms, alive }),
+    ]
+}
+
+/// An edge as it is in truth.
+#[derive(Clone, Debug, Default)]
+struct Truth {
+    session: Option<SessionId>,
+    incarnation: u64,
+    rooms: [(u64, u8); 2],
+    chats: u64,
+}
+
+const EDGES: [&str; 3] = ["a", "b", "c"];
+const ROOMS: [&str; 2] = ["room", "other"];
+
+fn register(world: &mut World, truth: &mut Truth, name: &str) {
+    let session = world.hello(hello(name, truth.incarnation));
+    truth.session = Some(session);
+    for (room, (version, rows)) in ROOMS.iter().zip(truth.rooms) {
+        let rows: Vec<u8> = (1..=rows).collect();
+        world.declare_with(session, room, version, Some(0), &rows);
+    }
+}
+
+proptest! {
+    /// Whatever happens before: once every edge is there again and has declared, all of them are told
+    /// the same, and it is the truth. What is said on a connection never goes back in time, and no
+    /// number of a chat stands for two.
+    #[test]
+    fn it_ends_in_the_truth(steps in proptest::collection::vec(step(), 1..60)) {
+        let mut world = World::new(7);
+        let mut truth: Vec<Truth> = vec![Truth::default(); 3];
+        for (edge, name) in truth.iter_mut().zip(EDGES) {
+            edge.incarnation = 1;
+            register(&mut world, edge, name);
+        }
+        for step in steps {
+            match step {
+                Step::Declare { edge, room, rows } => {
+                    let edge = &mut truth[edge];
+                    edge.rooms[room] = (edge.rooms[room].0 + 1, rows);
+                    let rows: Vec<u8> = (1..=rows).collect();
+                    if let Some(session) = edge.session {
+                        world.declare(session, ROOMS[room], edge.rooms[room].0, &rows);
+                    }
+                }
+                Step::Chat { edge } => {
+                    truth[edge].chats += 1;
+                    if let Some(session) = truth[edge].session {
+                        world.chat(session, truth[edge].chats);
+                    }
+                }
+                Step::Again { edge } => register(&mut world, &mut truth[edge], EDGES[edge]),
+                Step::Restart { edge } => {
+                    truth[edge] = Truth { incarnation: truth[edge].incarnation + 1, ..Truth::default() };
+                    register(&mut world, &mut truth[edge], EDGES[edge]);
+                }
+                Step::Lost { edge } => {
+                    if let Some(session) = truth[edge].session.take() {
+                        world.give(Input::Lost { session });
+                    }
+                }
+                Step::Links { edge, links } => {
+                    let names = (0..3).filter(|at| links & (1 << at) != 0).map(|at| EDGES[at]);
+                    if let Some(session) = truth[edge].session {
+                        world.beat(session, 0, &names.collect::<Vec<_>>());
+                    }
+                }
+                Step::Wait { ms, alive } => {
+                    let alive = (0..3).filter(|at| alive & (1 << at) != 0);
+                    let sessions: Vec<_> = alive.filter_map(|at| truth[at].session).collect();
+                    world.wait(ms, &sessions);
+                }
+            }
+        }
+        for (edge, name) in truth.iter_mut().zip(EDGES) {
+            register(&mut world, edge, name);
+        }
+        let sessions: Vec<SessionId> = truth.iter().filter_map(|edge| edge.session).collect();
+        world.wait(3_500, &sessions);
+        prop_assert!(world.core.is_issuing());
+
+        for (at, name) in ROOMS.iter().enumerate() {
+            let expected: Vec<(String, usize)> = truth
+                .iter()
+                .zip(EDGES)
+                .filter(|(edge, _)| edge.rooms[at].1 > 0)
+                .map(|(edge, id)| (id.to_owned(), usize::from(edge.rooms[at].1)))
+                .collect();
+            for edge in truth.iter().filter(|edge| edge.rooms[at].1 > 0) {
+                let session = edge.session.unwrap();
+                let views = world.views(session);
+                let view = views.iter().rev().find(|view| view.room == room(name)).unwrap();
+                let told: Vec<(String, usize)> = view
+                    .edges
+                    .iter()
+                    .map(|held| (held.edge.to_string(), held.rows.len()))
+                    .collect();
+                prop_assert_eq!(&told, &expected);
+                prop_assert_eq!(view.version, edge.rooms[at].0);
+            }
+        }
+        for said in world.said.values() {
+            let mut last = Stamp::default();
+            for message in said {
+                match message {
+                    FromCore::Welcome { stamp, .. }
+                    | FromCore::Edges { stamp, .. }
+                    | FromCore::View(RoomView { stamp, .. }) => {
+                        prop_assert!(*stamp >= last);
+                        last = *stamp;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// However often edges post the same again, or come again: a number stands for one chat, a chat has
+    /// one number, and in the end every edge has all of them.
+    #[test]
+    fn a_chat_has_one_number(steps in proptest::collection::vec((0..2_usize, 0..6_u8), 1..80)) {
+        let mut world = World::issuing();
+        let names = ["a", "b"];
+        let mut sessions = [world.edge("a"), world.edge("b")];
+        let mut heard: [BTreeMap<u64, String>; 2] = Default::default();
+        let mut posted = [0_u64; 2];
+        for (edge, session) in sessions.iter().enumerate() {
+            world.declare(*session, "room", 1, &[edge as u8]);
+        }
+        for (edge, what) in steps {
+            let session = sessions[edge];
+            match what {
+                0 | 1 => {
+                    posted[edge] += 1;
+                    world.chat(session, posted[edge]);
+                }
+                2 if posted[edge] > 0 => world.chat(session, posted[edge]),
+                3 => world.give(Input::Lost { session }),
+                4 => world.wait(400, &sessions),
+                _ => {
+                    let seen = heard[edge].keys().max().copied().unwrap_or(0);
+                    sessions[edge] = world.hello(hello(names[edge], 1));
+                    world.declare_with(sessions[edge], "room", 1, Some(seen), &[edge as u8]);
+                    if posted[edge] > 0 {
+                        world.chat(sessions[edge], posted[edge]);
+                    }
+                }
+            }
+            for (edge, heard) in heard.iter_mut().enumerate() {
+                for message in world.said.remove(&sessions[edge]).unwrap_or_default() {
+                    if let FromCore::Chat { chat, .. } = message {
+                        let what = format!("{:?} {}", chat.edge, chat.post.id);
+                        let known = heard.insert(chat.seq, what.clone());
+                        prop_assert!(known.is_none_or(|known| known == what));
+                    }
+                }
+            }
+        }
+        for edge in 0..2 {
+            let seen = heard[edge].keys().max().copied().unwrap_or(0);
+            let session = world.hello(hello(names[edge], 1));
+            world.declare_with(session, "room", 1, Some(seen), &[edge as u8]);
+            for message in world.said.remove(&session).unwrap_or_default() {
+                if let FromCore::Chat { chat, .. } = message {
+                    heard[edge].insert(chat.seq, format!("{:?} {}", chat.edge, chat.post.id));
+                }
+            }
+        }
+        prop_assert_eq!(&heard[0], &heard[1]);
+        let chats: BTreeSet<&String> = heard[0].values().collect();
+        prop_assert_eq!(chats.len(), heard[0].len());
+    }
+}
