@@ -1,8 +1,6 @@
 //! Every route that clients and operators can ask for. Handlers are thin: sockets go to
 //! [`crate::session`], images to [`crate::images`], files to [`crate::web`].
 
-use std::sync::Arc;
-
 use axum::{
     Json, Router,
     body::Bytes,
@@ -11,6 +9,7 @@ use axum::{
         WebSocketUpgrade,
     },
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
@@ -28,7 +27,8 @@ use crate::{
     clock,
     images::StoredImage,
     limits::{MAX_WRITE_BUFFER, READ_BUFFER, UPLOAD_TIMEOUT},
-    metrics,
+    metrics, nearest,
+    origins::{self, Origins},
     session::{self, Ask, SessionContext, V1Request},
     socket::Socket,
     web,
@@ -38,24 +38,33 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct HttpContext {
     pub(crate) sessions: SessionContext,
-    pub(crate) allow_origin: Arc<[String]>,
+    pub(crate) origins: Origins,
 }
 
 /// The routes of clients.
 pub(crate) fn client_routes(context: HttpContext) -> Router {
-    let mut router = Router::new()
-        .route("/v2", get(v2_socket))
-        .route("/room/{room}", get(v1_socket))
+    let origins = context.origins.clone();
+    let images = Router::new()
         .route(
             "/v2/images",
             post(upload_image).layer(DefaultBodyLimit::max(MAX_IMAGE)),
         )
         .route("/v2/images/{reference}", get(fetch_image))
-        .route("/healthz", get(healthz))
+        .layer(from_fn_with_state(origins.clone(), origins::shared));
+    let directory = Router::new()
+        .route("/v1/nearest", get(nearest::list))
+        .with_state(origins.directory.clone());
+    let mut router = Router::new()
+        .route("/v2", get(v2_socket))
+        .route("/room/{room}", get(v1_socket))
+        .route("/healthz", get(nearest::healthz))
+        .merge(images)
         .fallback(get(|uri: Uri, headers: HeaderMap| async move {
             web::serve(uri, headers).await
         }))
-        .with_state(context);
+        .with_state(context)
+        .merge(directory)
+        .layer(from_fn_with_state(origins, origins::with_policy));
     for (name, value) in web::HEADERS {
         router = router.layer(SetResponseHeaderLayer::if_not_present(name, value));
     }
@@ -65,7 +74,7 @@ pub(crate) fn client_routes(context: HttpContext) -> Router {
 /// The routes of operators.
 pub(crate) fn ops_routes(prometheus: PrometheusHandle) -> Router {
     Router::new()
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(nearest::healthz))
         .route("/metrics", get(|| async move { prometheus.render() }))
         .fallback(|| async {
             (
@@ -73,10 +82,6 @@ pub(crate) fn ops_routes(prometheus: PrometheusHandle) -> Router {
                 "Operators find /metrics and /healthz here.\n",
             )
         })
-}
-
-async fn healthz() -> &'static str {
-    "ok\n"
 }
 
 async fn v2_socket(State(context): State<HttpContext>, request: Request) -> Response {
@@ -113,7 +118,7 @@ async fn v1_socket(
 
 /// Turns a request into a socket, on its own task.
 async fn upgrade(context: &HttpContext, request: Request, ask: Ask) -> Response {
-    if !origin_allowed(context, request.headers()) {
+    if !context.origins.allow(request.headers()) {
         metrics::refused("origin");
         return (
             StatusCode::FORBIDDEN,
@@ -158,19 +163,6 @@ async fn upgrade(context: &HttpContext, request: Request, ask: Ask) -> Response 
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE)
         .on_upgrade(move |socket| tasks.track_future(session::serve(socket, kernel, ask, sessions)))
-}
-
-fn origin_allowed(context: &HttpContext, headers: &HeaderMap) -> bool {
-    if context.allow_origin.is_empty() {
-        return true;
-    }
-    // Programs that are no browsers send none.
-    headers.get(header::ORIGIN).is_none_or(|origin| {
-        context
-            .allow_origin
-            .iter()
-            .any(|allowed| origin.as_bytes() == allowed.as_bytes())
-    })
 }
 
 async fn upload_image(State(context): State<HttpContext>, request: Request) -> Response {

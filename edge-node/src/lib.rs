@@ -10,12 +10,15 @@ mod budget;
 pub mod certs;
 mod clock;
 pub mod config;
+mod directory;
 mod http;
 mod images;
 mod limits;
 mod listener;
 mod metrics;
+mod nearest;
 mod open_files;
+mod origins;
 mod outbox;
 mod pace;
 mod probe;
@@ -33,6 +36,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{Arc, atomic::AtomicU64},
+    time::Duration,
 };
 
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -47,17 +51,21 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use crate::{config::Config, socket::CongestionError};
 use crate::{
     backbone::links::Links,
+    directory::{Directory, PublicEdge},
     http::HttpContext,
-    limits::{DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS, METRICS_UPKEEP},
+    limits::{
+        DRAIN_SPREAD, DRAIN_TIMEOUT, MAX_HTTP_CONNECTIONS, MAX_OPS_CONNECTIONS, METRICS_UPKEEP,
+    },
     listener::Acceptor,
+    origins::Origins,
     room::RoomContext,
     rooms::Rooms,
     session::SessionContext,
     unfinished::Unfinished,
 };
+pub use crate::{config::Config, socket::CongestionError};
 
 /// An edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +95,14 @@ pub struct Edge {
     clients: SocketAddr,
     ops: SocketAddr,
     tls: bool,
+    directory: Directory,
+    /// Clients' connections, and the rooms that they leave.
+    sessions: TaskTracker,
+    rooms: TaskTracker,
     tasks: TaskTracker,
+    /// Clients are to go.
+    drain: CancellationToken,
+    /// Everything else is to end.
     stop: CancellationToken,
 }
 
@@ -103,6 +118,17 @@ impl Edge {
         let ops = bind(config.ops_addr, "--ops-addr").await?;
         let prometheus = recorder();
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let (sessions, in_rooms) = (TaskTracker::new(), TaskTracker::new());
+        let drain = CancellationToken::new();
+        let (clients_at, ops_at) = (local(listeners.first())?, local(Some(&ops))?);
+        let tls_on = config.is_tls();
+        let public_url = config.cluster.public_url.clone();
+        let directory = Directory::new(PublicEdge {
+            id: config.cluster.edge_id.clone(),
+            region: config.cluster.region.clone(),
+            url: public_url.unwrap_or_else(|| origin(clients_at, tls_on)),
+            draining: false,
+        });
 
         let incarnation = Incarnation(clock::wall_ms());
         let edge = config.cluster.edge_id.clone();
@@ -130,7 +156,7 @@ impl Edge {
             links: Links::default(),
             max_participants,
         };
-        let rooms = Rooms::new(context, tasks.clone());
+        let rooms = Rooms::new(context, in_rooms.clone());
         let viewed = rooms.clone();
         tasks.spawn(async move {
             let _status = status;
@@ -148,10 +174,15 @@ impl Edge {
                 connections: Arc::new(AtomicU64::new(1)),
                 slots: Arc::new(Semaphore::new(config.max_connections)),
                 joining: Unfinished::default(),
-                tasks: tasks.clone(),
-                stop: stop.clone(),
+                directory: directory.clone(),
+                tasks: sessions.clone(),
+                stop: drain.clone(),
+                leaving: Arc::default(),
             },
-            allow_origin: config.allow_origin.clone().into(),
+            origins: Origins {
+                directory: directory.clone(),
+                allowed: config.allow_origin.clone().into(),
+            },
         };
         let acceptor = Acceptor {
             routes: http::client_routes(context),
@@ -159,9 +190,8 @@ impl Edge {
             slots: Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS)),
             unfinished: Unfinished::default(),
             tasks: tasks.clone(),
-            stop: stop.clone(),
+            stop: drain.clone(),
         };
-        let (clients_at, ops_at) = (local(listeners.first())?, local(Some(&ops))?);
         for listener in listeners {
             tasks.spawn(acceptor.clone().run(listener));
         }
@@ -177,16 +207,20 @@ impl Edge {
             tls: None,
             slots: Arc::new(Semaphore::new(MAX_OPS_CONNECTIONS)),
             unfinished: Unfinished::default(),
+            stop: stop.clone(),
             ..acceptor
         };
         tasks.spawn(operators.run(ops));
-        let tls = config.is_tls();
-        tracing::info!(clients = %clients_at, ops = %ops_at, tls, "ready");
+        tracing::info!(clients = %clients_at, ops = %ops_at, tls = tls_on, "ready");
         Ok(Self {
             clients: clients_at,
             ops: ops_at,
-            tls,
+            tls: tls_on,
+            directory,
+            sessions,
+            rooms: in_rooms,
             tasks,
+            drain,
             stop,
         })
     }
@@ -203,28 +237,40 @@ impl Edge {
 
     /// A page to open: a room of its own, whose name nobody guesses.
     pub fn invitation(&self) -> String {
-        let scheme = if self.tls { "https" } else { "http" };
-        let host = match self.clients.ip() {
-            ip if ip.is_loopback() || ip.is_unspecified() => "localhost".to_owned(),
-            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
-            std::net::IpAddr::V4(ip) => ip.to_string(),
-        };
-        format!(
-            "{scheme}://{host}:{}/#{}",
-            self.clients.port(),
-            random::room_name()
-        )
+        let origin = origin(self.clients, self.tls);
+        format!("{origin}/#{}", random::room_name())
     }
 
-    /// Stops accepting, tells every client why, and waits until they are gone, but not for long.
+    /// Stops accepting, sends every client to another edge where there is one, tells it why, and ends once
+    /// they are gone. Nothing of it takes long.
     pub async fn shut_down(self) {
         tracing::info!("stopping");
+        self.directory.drain();
+        self.drain.cancel();
+        ended(&self.sessions, DRAIN_SPREAD + DRAIN_TIMEOUT, "connections").await;
+        // Whoever is on the way to another edge is known here until it is there.
+        ended(&self.rooms, DRAIN_TIMEOUT, "rooms").await;
         self.stop.cancel();
-        self.tasks.close();
-        if timeout(DRAIN_TIMEOUT, self.tasks.wait()).await.is_err() {
-            tracing::info!("some connections did not end in time");
-        }
+        ended(&self.tasks, DRAIN_TIMEOUT, "tasks").await;
     }
+}
+
+async fn ended(tasks: &TaskTracker, within: Duration, what: &str) {
+    tasks.close();
+    if timeout(within, tasks.wait()).await.is_err() {
+        tracing::info!(left = tasks.len(), "some {what} did not end in time");
+    }
+}
+
+/// What browsers on this machine, or in its network, open.
+fn origin(clients: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let host = match clients.ip() {
+        ip if ip.is_loopback() || ip.is_unspecified() => "localhost".to_owned(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+    };
+    format!("{scheme}://{host}:{}", clients.port())
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {

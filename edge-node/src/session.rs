@@ -19,12 +19,12 @@ use futures_util::{
 };
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, ParticipantId, RoomName,
-    control::{LeaveReason, Protocol},
+    control::{self, Alternates, LeaveReason, Protocol},
     limits::{IDLE_TIMEOUT, JOIN_TIMEOUT},
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -33,10 +33,11 @@ pub(crate) use self::v1::V1Request;
 use self::writer::{close, write_loop};
 use crate::{
     clock,
+    directory::{Directory, Whereabouts},
     images::{ImageGrants, RoomImages},
-    limits::{DISPLACE_TIMEOUT, DRAIN_TIMEOUT},
+    limits::{DISPLACE_TIMEOUT, DRAIN_PACE, DRAIN_SPREAD, DRAIN_TIMEOUT},
     metrics,
-    outbox::{Ending, Outbox},
+    outbox::{Class, Ending, Outbox},
     random,
     room::{Admitted, ConnectionId, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
     rooms::Rooms,
@@ -55,8 +56,11 @@ pub(crate) struct SessionContext {
     /// Sockets that have not joined yet: the oldest makes way when all permits are taken.
     pub(crate) joining: Unfinished,
     pub(crate) tasks: TaskTracker,
+    pub(crate) directory: Directory,
     /// Every client is told when the edge stops.
     pub(crate) stop: CancellationToken,
+    /// How many have been sent elsewhere since.
+    pub(crate) leaving: Arc<AtomicU64>,
 }
 
 /// What a client asked for by the path and subprotocol of its request.
@@ -107,7 +111,7 @@ pub(crate) async fn serve(
     match joined {
         Ok(joined) => {
             metrics::joined(label(protocol), "admitted");
-            run(sink, kernel, joined, protocol, &context.stop).await;
+            run(sink, kernel, joined, protocol, &context).await;
         }
         Err(refusal) => {
             metrics::joined(label(protocol), refusal.map_or("gone", ErrorCode::name));
@@ -140,6 +144,8 @@ struct Joined {
     outbox: Arc<Outbox>,
     from: MemberRef,
     uploads: Option<UploadGrant>,
+    /// What it knows of the edges, where it is to be told of changes.
+    told: Option<Whereabouts>,
 }
 
 /// What reads a client's frames.
@@ -176,7 +182,7 @@ async fn join(
         Received::Alive => return Err(Some(ErrorCode::JoinFirst)),
         Received::Closed(_) => return Err(None),
     };
-    let (name, request, client, create, tells) = match &ask {
+    let (name, request, client, create, constrained, alternates) = match &ask {
         Ask::V1(ask) => {
             let request = v1::join_request(&first)?;
             let client = v1::Client::new(request.id);
@@ -186,25 +192,29 @@ async fn join(
                 Client::V1(client),
                 ask.has_key,
                 false,
+                false,
             )
         }
         Ask::V2 => {
-            let (room, request, tells) = v2::join_request(&first)?;
+            let asked = v2::join_request(&first)?;
             (
-                room,
-                request,
+                asked.room,
+                asked.request,
                 Client::V2(Box::new(v2::Client::new(clock::now()))),
                 true,
-                tells,
+                asked.constrained,
+                asked.alternates,
             )
         }
     };
     let connection = ConnectionId(context.connections.fetch_add(1, Ordering::Relaxed));
-    let outbox = Arc::new(Outbox::new(tells));
+    let outbox = Arc::new(Outbox::new(constrained));
+    let whereabouts = context.directory.whereabouts(connection.0);
     loop {
         let room = find(&context.rooms, &name, create)?;
         let request = JoinRequest {
             connection,
+            whereabouts: whereabouts.clone(),
             ..request.clone()
         };
         let uploads = matches!(client, Client::V2(_))
@@ -225,6 +235,7 @@ async fn join(
             outbox,
             from,
             uploads,
+            told: alternates.then_some(whereabouts),
         });
     }
 }
@@ -251,7 +262,7 @@ async fn run(
     kernel: Option<Socket>,
     joined: Joined,
     protocol: Protocol,
-    stop: &CancellationToken,
+    context: &SessionContext,
 ) {
     let Joined {
         reader,
@@ -260,6 +271,7 @@ async fn run(
         outbox,
         from,
         uploads,
+        told,
     } = joined;
     let _uploads = uploads;
     let mut gate = Gate::new(clock::now(), outbox.clone(), protocol);
@@ -273,7 +285,8 @@ async fn run(
         };
         let left = tokio::select! {
             left = frames => left,
-            () = stop.cancelled() => Left::error(ErrorCode::ShuttingDown),
+            left = sent_away(context, protocol) => left,
+            () = tell_of_edges(&context.directory, told, from.connection, &outbox) => return LeaveReason::Lost,
             // A room outlives its members, unless its task has failed.
             () = room.failed() => Left::error(ErrorCode::Internal),
         };
@@ -300,6 +313,48 @@ async fn run(
         },
     };
     room.tell(Input::Gone { from, reason }).await;
+}
+
+/// Waits until the edge stops and it is this client's turn to go.
+async fn sent_away(context: &SessionContext, protocol: Protocol) -> Left {
+    context.stop.cancelled().await;
+    let somewhere = !context.directory.whereabouts(0).alternates.is_empty();
+    if protocol == Protocol::V1 || !somewhere {
+        return Left::error(ErrorCode::ShuttingDown);
+    }
+    let before = context.leaving.fetch_add(1, Ordering::Relaxed);
+    let turn = u32::try_from(before).unwrap_or(u32::MAX);
+    sleep(DRAIN_PACE.saturating_mul(turn).min(DRAIN_SPREAD)).await;
+    Left {
+        ending: Ending::Error(ErrorCode::ShuttingDown),
+        // It comes back, at another edge.
+        reason: LeaveReason::Lost,
+    }
+}
+
+/// Tells a client that wants to know whenever it may go elsewhere than before. Never ends.
+async fn tell_of_edges(
+    directory: &Directory,
+    told: Option<Whereabouts>,
+    connection: ConnectionId,
+    outbox: &Outbox,
+) {
+    let mut changes = directory.changes();
+    if let Some(Whereabouts { mut alternates, .. }) = told {
+        loop {
+            let now = directory.whereabouts(connection.0).alternates;
+            if now != alternates {
+                alternates = now.clone();
+                let message = Alternates { alternates: now };
+                let frame = control::encode(ParticipantId::ZERO, &message);
+                outbox.push(clock::now(), Class::Control, &frame);
+            }
+            if changes.changed().await.is_err() {
+                break;
+            }
+        }
+    }
+    std::future::pending().await
 }
 
 /// How reading ended: what the writer still says, and what the room is told.
@@ -391,5 +446,6 @@ fn fresh(protocol: Protocol, id: ParticipantId, name: DisplayName) -> JoinReques
         resume: None,
         token: random::token(),
         uploads: random::token(),
+        whereabouts: Whereabouts::default(),
     }
 }

@@ -22,17 +22,9 @@ use self::coding::{Coding, compressed};
 #[exclude = "*.png"]
 struct App;
 
-/// Headers of everything served. The page runs its own scripts alone, talks to its own edge alone, and
-/// is isolated (COOP and COEP), which lets audio ride shared memory.
-pub(crate) const HEADERS: [(HeaderName, HeaderValue); 7] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; script-src 'self'; style-src 'self'; \
-             connect-src 'self' ws: wss:; img-src 'self' blob:; media-src 'self' blob:; \
-             worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
-    ),
+/// Headers of everything served, beside the policy that [`crate::origins`] gives it. The page is isolated
+/// (COOP and COEP), which lets audio ride shared memory.
+pub(crate) const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
         HeaderName::from_static("cross-origin-opener-policy"),
         HeaderValue::from_static("same-origin"),

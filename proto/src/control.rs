@@ -1,6 +1,7 @@
 //! Control messages: JSON payloads with every bound of PROTOCOL.md section 4. Parsing is strict
 //! about the fields it knows (type, range, named once) and ignores the others.
 
+mod alternates;
 mod chat;
 mod constrained;
 mod track;
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use self::{
+    alternates::{Alternate, Alternates},
     chat::{Chat, ChatSend, ImageRef},
     constrained::{Constrained, ConstrainedTrack, ConstraintReason},
     track::{CodecConfig, ColorSpace, Demand, Interruption, Source, TrackConfig, TrackStop},
@@ -35,6 +37,8 @@ pub const FEATURE_DEMAND: &str = "demand";
 pub const FEATURE_UPDATE: &str = "update";
 /// A client takes CONSTRAINED, an edge sends it.
 pub const FEATURE_CONSTRAINED: &str = "constrained";
+/// A client's feature: it takes ALTERNATES.
+pub const FEATURE_ALTERNATES: &str = "alternates";
 /// What a client may decode beside what every client decodes: its feature, and its name in DEMAND.
 pub const OPTIONAL_CODECS: [(&str, &str); 3] = [
     ("decode-vp9", "vp9"),
@@ -248,13 +252,27 @@ pub struct Welcome {
     pub uploads: String,
     /// Who is there.
     pub roster: RosterSnapshot,
+    /// Where the edge stands.
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub region: Option<String>,
+    /// Where to go when this edge is gone; ALTERNATES replaces it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternates: Vec<Alternate>,
 }
 
 impl Control for Welcome {
     const KIND: FrameType = FrameType::Welcome;
 
     fn check(&self) -> Result<(), Rejection> {
-        self.hello.check()
+        self.hello.check()?;
+        self.region
+            .as_deref()
+            .map_or(Ok(()), alternates::check_region)?;
+        alternates::check(&self.alternates)
     }
 
     /// As [`Control::parse`], without the 32-KiB bound: the server is as long as its room.

@@ -55,6 +55,7 @@ frame_types! {
     30 Demand "Who wants a publisher's track.";
     31 Update "What a client says about itself.";
     32 Constrained "What a receiver's link does not carry.";
+    33 Alternates "Where a client may go when its edge is gone.";
 }
 
 impl FrameType {

@@ -87,6 +87,9 @@ pub const MAX_DECODE_ROOM: usize = 16;
 /// Tracks that one CONSTRAINED names: 256 entries of about 100 bytes are 26 KB.
 pub const MAX_CONSTRAINED: usize = 256;
 
+/// Other edges that a client is told of: one may be gone for the same reason as its own.
+pub const MAX_ALTERNATES: usize = 2;
+
 /// The publisher hears of what arrived at least this often while it sends.
 pub const ACK_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -14,8 +14,9 @@ use bytes::Bytes;
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, FrameType, ParticipantId, Rejection, RoomName,
     control::{
-        Chat, ChatSend, Constrained, Control, Demand, ErrorMessage, Join, KeyframeRequest, Leave,
-        Ping, Pong, PublisherAck, Roster, Subscribe, TrackConfig, TrackStop, Update, Welcome,
+        Alternates, Chat, ChatSend, Constrained, Control, Demand, ErrorMessage, Join,
+        KeyframeRequest, Leave, Ping, Pong, PublisherAck, Roster, Subscribe, TrackConfig,
+        TrackStop, Update, Welcome,
     },
     media::{ChunkCheck, LEVEL_SILENT, MediaHeader, chunks, codec_bytes, newer},
     reassembly::Reassembler,
@@ -237,6 +238,7 @@ fn read_control(kind: FrameType, from: &str, payload: &[u8]) -> Result<Value, Re
         FrameType::Demand => reread::<Demand>(payload),
         FrameType::Update => reread::<Update>(payload),
         FrameType::Constrained => reread::<Constrained>(payload),
+        FrameType::Alternates => reread::<Alternates>(payload),
         FrameType::Audio
         | FrameType::UserListUpdate
         | FrameType::JoinRequest

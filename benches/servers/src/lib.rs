@@ -97,6 +97,8 @@ fn welcome() -> Frame {
                 epoch: 1,
                 participants: Vec::new(),
             },
+            region: None,
+            alternates: Vec::new(),
         },
     )
 }

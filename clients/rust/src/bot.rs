@@ -304,6 +304,7 @@ impl Bot {
             | Event::V1(_)
             | Event::Demand(_)
             | Event::Constrained(_)
+            | Event::Alternates(_)
             | Event::Closed(_) => {}
         }
         true

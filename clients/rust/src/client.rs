@@ -7,9 +7,9 @@ use bytes::Bytes;
 use pulse_proto::{
     ErrorCode, Frame, FrameType, PROTOCOL_VERSION, ParticipantId, Rejection, SUBPROTOCOL,
     control::{
-        Chat, ChatSend, Constrained, Control, Demand, ErrorMessage, Hello, Join, KeyframeRequest,
-        Leave, Ping, Pong, PublisherAck, Quality, Roster, Subscribe, TrackConfig, TrackStop,
-        Update, Welcome, encode,
+        Alternates, Chat, ChatSend, Constrained, Control, Demand, ErrorMessage, Hello, Join,
+        KeyframeRequest, Leave, Ping, Pong, PublisherAck, Quality, Roster, Subscribe, TrackConfig,
+        TrackStop, Update, Welcome, encode,
     },
     media::{MediaHeader, chunks},
 };
@@ -124,6 +124,8 @@ pub enum Event {
     Demand(Demand),
     /// What our link does not carry; comes to those who join with the feature `constrained`.
     Constrained(Constrained),
+    /// Where to go when the edge is gone; comes to those who join with the feature `alternates`.
+    Alternates(Alternates),
     /// A PING came back.
     Pong {
         /// The time that this took.
@@ -442,6 +444,7 @@ fn read(bytes: Bytes) -> Result<Read, Rejection> {
         FrameType::PublisherAck => Event::PublisherAck(PublisherAck::parse(payload)?),
         FrameType::Demand => Event::Demand(Demand::parse(payload)?),
         FrameType::Constrained => Event::Constrained(Constrained::parse(payload)?),
+        FrameType::Alternates => Event::Alternates(Alternates::parse(payload)?),
         FrameType::Error => Event::Error(ErrorMessage::parse(payload)?),
         FrameType::Media => Event::Media {
             sender,

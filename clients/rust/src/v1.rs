@@ -229,6 +229,7 @@ fn read(bytes: &Bytes) -> Option<V1Event> {
         | FrameType::Media
         | FrameType::Demand
         | FrameType::Update
-        | FrameType::Constrained => None,
+        | FrameType::Constrained
+        | FrameType::Alternates => None,
     }
 }

@@ -5,7 +5,7 @@ export const FrameType = Object.freeze({
   AUDIO: 1, USER_LIST_UPDATE: 3, JOIN_REQUEST: 4, SCREEN_SHARE: 5, SCREEN_SHARE_STOP: 6, SCREEN_SHARE_START: 7, CHAT_V1: 8,
   JOIN: 16, WELCOME: 17, ROSTER: 18, TRACK_CONFIG: 19, TRACK_STOP: 20, CHAT: 21, KEYFRAME_REQUEST: 22, PUBLISHER_ACK: 23,
   PING: 24, PONG: 25, ERROR: 26, SUBSCRIBE: 27, LEAVE: 28, MEDIA: 29, DEMAND: 30, UPDATE: 31,
-  CONSTRAINED: 32,
+  CONSTRAINED: 32, ALTERNATES: 33,
 })
 const KNOWN_TYPES = new Set(Object.values(FrameType))
 
@@ -241,7 +241,9 @@ export const encodeControl = (id, type, message) => encodeFrame(id, type, encode
  * @type {Record<number, Record<string, string>>}
  */
 const SHAPES = {
-  [FrameType.WELCOME]: { hello: 'object', id: 'uuid', resume: 'string', resumed: 'boolean', uploads: 'string', roster: 'object' },
+  [FrameType.WELCOME]: {
+    hello: 'object', id: 'uuid', resume: 'string', resumed: 'boolean', uploads: 'string', roster: 'object', region: 'region?', alternates: 'alternates?',
+  },
   [FrameType.ROSTER]: { epoch: 'count', joined: 'array', updated: 'array', left: 'array' },
   [FrameType.TRACK_CONFIG]: {
     track: 'track', source: 'source', version: 'byte', muted: 'boolean', interrupted: 'interruption?', config: 'object',
@@ -255,8 +257,11 @@ const SHAPES = {
   [FrameType.ERROR]: { code: 'count', name: 'string', message: 'string', ends: 'boolean' },
   [FrameType.DEMAND]: { track: 'track', subscribers: 'count', decode: 'codecs' },
   [FrameType.CONSTRAINED]: { tracks: 'constraints' },
+  [FrameType.ALTERNATES]: { alternates: 'alternates' },
 }
+const ALTERNATE = { url: 'origin', region: 'region' }
 const CONSTRAINT = { participant: 'uuid', track: 'track', paused: 'boolean', reason: 'bandwidth' }
+const ORIGIN = /^https?:\/\/[\w.:[\]-]{1,259}$/
 const SOURCES = new Set(['microphone', 'camera', 'screen', 'screenAudio'])
 const INTERRUPTIONS = new Set(['hidden', 'device', 'frozen', 'bandwidth', 'overload'])
 const QUALITIES = new Set(['excellent', 'good', 'poor', 'lost', null])
@@ -267,8 +272,8 @@ function fits(value, kind) {
     case 'array': return Array.isArray(value)
     case 'object': return typeof value === 'object' && value !== null && !Array.isArray(value)
     case 'count': return Number.isSafeInteger(value) && /** @type {number} */ (value) >= 0
-    case 'byte': return Number.isInteger(value) && /** @type {number} */ (value) >= 0 && /** @type {number} */ (value) <= 255
-    case 'track': return Number.isInteger(value) && /** @type {number} */ (value) >= 0 && /** @type {number} */ (value) <= 15
+    case 'byte': return fits(value, 'count') && /** @type {number} */ (value) <= 255
+    case 'track': return fits(value, 'count') && /** @type {number} */ (value) <= 15
     case 'uuid': return typeof value === 'string' && UUID.test(value)
     case 'source': return SOURCES.has(/** @type {any} */ (value))
     case 'interruption': return INTERRUPTIONS.has(/** @type {any} */ (value))
@@ -276,10 +281,17 @@ function fits(value, kind) {
     case 'hand': return value === null || fits(value, 'count')
     case 'codecs': return Array.isArray(value) && value.length <= 16 && value.every((one) => typeof one === 'string' && one.length <= 16)
     case 'bandwidth': return value === kind
-    case 'constraints': return Array.isArray(value) && value.length <= 256 && value.every((one) => fits(one, 'object') && check(one, CONSTRAINT) === undefined)
+    case 'constraints': return isListOf(value, 256, CONSTRAINT)
+    case 'alternates': return isListOf(value, 2, ALTERNATE)
+    case 'origin': return typeof value === 'string' && ORIGIN.test(value)
+    case 'region': return typeof value === 'string' && value.length <= 32
     default: return typeof value === kind
   }
 }
+
+/** @param {unknown} value @param {number} most @param {Record<string, string>} shape */
+const isListOf = (value, most, shape) =>
+  Array.isArray(value) && value.length <= most && value.every((one) => fits(one, 'object') && check(one, shape) === undefined)
 
 /** @param {any} message @param {Record<string, string>} shape @returns {void} */
 function check(message, shape) {

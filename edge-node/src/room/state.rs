@@ -35,6 +35,7 @@ use self::{
 };
 use super::{early::Early, share::Share};
 use crate::{
+    directory::Whereabouts,
     outbox::{Class, Ending},
     token,
 };
@@ -212,6 +213,7 @@ impl State {
             });
         }
         let (protocol, uploads) = (request.protocol, request.uploads.clone());
+        let whereabouts = request.whereabouts.clone();
         let member = Member::joining(request, self.epoch + 1);
         let (id, joined) = (member.id, member.describe(true));
         let slot = self.place(member);
@@ -224,7 +226,7 @@ impl State {
         self.tell_peers_of(slot, fx);
         self.epoch += 1;
         if protocol == Protocol::V2 {
-            self.welcome(slot, uploads, false, fx);
+            self.welcome(slot, uploads, whereabouts, false, fx);
         }
         let change = Roster {
             epoch: self.epoch,
@@ -282,7 +284,7 @@ impl State {
         if was_away {
             self.epoch += 1;
         }
-        self.welcome(slot, request.uploads, true, fx);
+        self.welcome(slot, request.uploads, request.whereabouts, true, fx);
         if was_away {
             let epoch = self.epoch;
             let change = Roster {
@@ -298,7 +300,14 @@ impl State {
         self.show_share(slot, fx);
     }
 
-    fn welcome(&self, slot: Slot, uploads: String, resumed: bool, fx: &mut Vec<Effect>) {
+    fn welcome(
+        &self,
+        slot: Slot,
+        uploads: String,
+        whereabouts: Whereabouts,
+        resumed: bool,
+        fx: &mut Vec<Effect>,
+    ) {
         let Some(member) = self.at(slot) else { return };
         let others = self
             .in_order()
@@ -318,6 +327,8 @@ impl State {
                 epoch: self.epoch,
                 participants: others.map(|other| other.describe(true)).collect(),
             },
+            region: whereabouts.region,
+            alternates: whereabouts.alternates,
         };
         let frame = control::encode(ParticipantId::ZERO, &welcome);
         fx.push(Effect::Send {

@@ -5,9 +5,9 @@ use std::{collections::HashMap, time::Instant};
 use pulse_proto::{
     ErrorCode, Frame, FrameType, ParticipantId, Rejection, RoomName,
     control::{
-        self, ChatSend, Control as _, FEATURE_CONSTRAINED, FEATURE_DEMAND, FEATURE_V1_BRIDGE,
-        Interruption, Join, KeyframeRequest, Leave, Ping, Pong, Protocol, Source, Subscribe,
-        TrackConfig, TrackStop, Update,
+        self, ChatSend, Control as _, FEATURE_ALTERNATES, FEATURE_CONSTRAINED, FEATURE_DEMAND,
+        FEATURE_V1_BRIDGE, Interruption, Join, KeyframeRequest, Leave, Ping, Pong, Protocol,
+        Source, Subscribe, TrackConfig, TrackStop, Update,
     },
     media::{ChunkCheck, MediaHeader},
 };
@@ -22,17 +22,28 @@ use crate::{
     room::{ChatContent, Decodes, Input, JoinRequest, MemberRef, RoomHandle},
 };
 
-/// Reads the first message. The last is whether the client takes CONSTRAINED.
+/// What the first message asks for.
+pub(super) struct Asked {
+    pub(super) room: RoomName,
+    pub(super) request: JoinRequest,
+    /// The client takes CONSTRAINED.
+    pub(super) constrained: bool,
+    /// It takes ALTERNATES.
+    pub(super) alternates: bool,
+}
+
+/// Reads the first message.
 ///
 /// # Errors
 /// The code its connection ends with.
-pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest, bool), ErrorCode> {
+pub(super) fn join_request(first: &Frame) -> Result<Asked, ErrorCode> {
     if first.kind() != FrameType::Join {
         return Err(ErrorCode::JoinFirst);
     }
     let join = Join::parse(first.payload()).map_err(|rejection| rejection.code)?;
     let (room, name) = join.names()?;
-    let tells = join.hello.has(FEATURE_CONSTRAINED);
+    let constrained = join.hello.has(FEATURE_CONSTRAINED);
+    let alternates = join.hello.has(FEATURE_ALTERNATES);
     let request = JoinRequest {
         v1_bridge: join.hello.has(FEATURE_V1_BRIDGE),
         demand: join.hello.has(FEATURE_DEMAND),
@@ -40,7 +51,12 @@ pub(super) fn join_request(first: &Frame) -> Result<(RoomName, JoinRequest, bool
         resume: join.resume,
         ..fresh(Protocol::V2, random::participant_id(), name)
     };
-    Ok((room, request, tells))
+    Ok(Asked {
+        room,
+        request,
+        constrained,
+        alternates,
+    })
 }
 
 /// A v2 member: what its connection has announced so far.
@@ -212,7 +228,8 @@ impl Client {
             | FrameType::PublisherAck
             | FrameType::Error
             | FrameType::Demand
-            | FrameType::Constrained => {
+            | FrameType::Constrained
+            | FrameType::Alternates => {
                 return Err(ErrorCode::WrongDirection.into());
             }
             _ => return Err(ErrorCode::UnknownType.into()),

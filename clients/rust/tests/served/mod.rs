@@ -96,6 +96,8 @@ pub(crate) fn welcome(id: ParticipantId, resumed: bool) -> Frame {
                 epoch: 4,
                 participants: Vec::new(),
             },
+            region: None,
+            alternates: Vec::new(),
         },
     )
 }

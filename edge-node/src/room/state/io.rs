@@ -9,6 +9,7 @@ use pulse_proto::{
 
 use super::demand::Decodes;
 use crate::{
+    directory::Whereabouts,
     images::StoredImage,
     outbox::{Class, Ending},
 };
@@ -47,6 +48,8 @@ pub(crate) struct JoinRequest {
     pub(crate) token: String,
     /// The bearer token for chat images.
     pub(crate) uploads: String,
+    /// What it is told of the edges.
+    pub(crate) whereabouts: Whereabouts,
 }
 
 /// What a chat message holds.

@@ -75,6 +75,7 @@ impl Rig {
             resume,
             token: format!("token {number}"),
             uploads: String::new(),
+            whereabouts: Whereabouts::default(),
         }
     }
 

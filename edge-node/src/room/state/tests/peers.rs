@@ -216,6 +216,7 @@ impl World {
             resume,
             token: format!("token {}", self.next),
             uploads: String::new(),
+            whereabouts: Whereabouts::default(),
         }
     }
 
