@@ -8,13 +8,14 @@
 //! * *Clear*: no queue. The rate grows by half a second while something waits.
 //! * *Full*: a queue of 8 to 50 ms. What arrives is what the path carries; the rate is that, steered to the
 //!   target.
-//! * *Draining*: the queue was longer, or never empty for 4 s. Half of what arrives is sent until it is gone. If
-//!   that changes nothing, the way has become longer, and the new delay is what counts.
+//! * *Draining*: the queue was longer, or never empty for 4 s. Half of what arrives is sent until it is gone. A
+//!   way that has become longer looks like this, too, until the lowest delay is forgotten after 5 to 10 s.
 //! * *Lossy*: as Clear, but loss that came with a higher rate is remembered: a bottleneck without a queue.
 //! * *Silent*: nothing is heard. The rate halves, down to what voices need.
 
 mod delay;
 mod delivery;
+mod loss;
 mod sent;
 
 use std::time::{Duration, Instant};
@@ -22,16 +23,16 @@ use std::time::{Duration, Instant};
 use self::{
     delay::{Delay, Lowest},
     delivery::Delivery,
+    loss::{Loss, Verdict},
     sent::Sent,
 };
 use super::{
     feedback::Feedback,
     limits::{
         AFTER_CUT, AFTER_SILENCE, BURST, DATAGRAM_OVERHEAD, DEBT, DELIVERY_SPAN_MAX, DRAIN,
-        EMPTY_EVERY, FEEDBACK_INTERVAL, GROWTH, GROWTH_LATENCY, GROWTH_LOSSY, LOSS_HIGH,
-        LOSS_MARGIN, LOSS_MEMORY, LOSS_OVER, LOSS_SPAN, LOSS_VAIN, MAX_DATAGRAM, QUEUE_HIGH,
-        QUEUE_LOW, QUEUE_TARGET, RATE_FIRST, RATE_FLOOR, RATE_HEADROOM, RATE_MAX, RTT_FIRST,
-        SILENCE, SILENCE_DATAGRAMS, STEER, STEER_SHARE,
+        DRAIN_GROWN, EMPTY_EVERY, FEEDBACK_INTERVAL, GROWTH, GROWTH_LATENCY, GROWTH_LOSSY,
+        MAX_DATAGRAM, QUEUE_HIGH, QUEUE_LOW, QUEUE_TARGET, RATE_FIRST, RATE_FLOOR, RATE_HEADROOM,
+        RATE_MAX, RTT_FIRST, SILENCE, SILENCE_DATAGRAMS, STEER, STEER_SHARE, STEER_STEP,
     },
 };
 use crate::media::newer;
@@ -71,8 +72,6 @@ pub struct BudgetCounts {
     pub ignored: u64,
     /// Queues that were drained.
     pub drains: u64,
-    /// Longer ways that were believed.
-    pub rebased: u64,
     /// Cuts for loss.
     pub losses: u64,
     /// Silences.
@@ -82,30 +81,13 @@ pub struct BudgetCounts {
 /// A queue is being emptied.
 #[derive(Clone, Copy, Debug)]
 struct Drain {
-    /// What the path carries, in bytes a second.
+    /// What the path carries for this link, in bytes a second.
     capacity: f64,
+    /// Its first round began.
+    began_at: Instant,
+    /// The queue when this round began, and when the round is to have made a difference.
     began_with: Duration,
     until: Instant,
-}
-
-/// What a cut for loss has taught.
-#[derive(Clone, Copy, Debug)]
-struct Lesson {
-    at: Instant,
-    /// The rate at which there was loss, and how much.
-    rate: f64,
-    before: f64,
-    outcome: Outcome,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Outcome {
-    /// Not known yet.
-    Awaited,
-    /// Only so much is lost now: the path was full.
-    Less(f64),
-    /// As much is lost as before: it was not.
-    Vain,
 }
 
 /// The budget of one direction of one link.
@@ -123,14 +105,14 @@ pub struct Budget {
     streams: u64,
     number: Option<u32>,
     highest: Option<u32>,
+    /// When that one left.
+    reported_at: Option<Instant>,
     heard_at: Instant,
     delay: Delay,
     delivery: Delivery,
     /// The most that was delivered of late, negated.
     best: Lowest,
-    loss: f64,
-    last_loss: f64,
-    lesson: Option<Lesson>,
+    loss: Loss,
     state: BudgetState,
     drain: Option<Drain>,
     empty_at: Instant,
@@ -156,13 +138,12 @@ impl Budget {
             streams: 0,
             number: None,
             highest: None,
+            reported_at: None,
             heard_at: now,
             delay: Delay::new(now),
             delivery: Delivery::new(),
             best: Lowest::new(now),
-            loss: 0.0,
-            last_loss: 0.0,
-            lesson: None,
+            loss: Loss::new(),
             state: BudgetState::Clear,
             drain: None,
             empty_at: now,
@@ -172,7 +153,6 @@ impl Budget {
             counts: BudgetCounts {
                 ignored: 0,
                 drains: 0,
-                rebased: 0,
                 losses: 0,
                 silences: 0,
             },
@@ -257,7 +237,7 @@ impl Budget {
             self.state = BudgetState::Silent;
             self.drain = None;
             self.delivery.restart();
-            self.last_loss = 0.0;
+            self.loss.restart();
         }
         self.set_rate(now, self.rate / 2.0);
     }
@@ -279,7 +259,7 @@ impl Budget {
 
     /// The part that was lost lately, 0 to 1.
     pub const fn loss(&self) -> f64 {
-        self.loss
+        self.loss.part()
     }
 
     /// What the link is doing.
@@ -342,6 +322,7 @@ impl Budget {
                 .on_arrival(now, origin, left_at, arrived_us, round_trip);
         }
         self.highest = Some(report.highest);
+        self.reported_at = Some(departure.at);
         self.sent.forget_before(report.highest);
         true
     }
@@ -364,12 +345,12 @@ impl Budget {
         if queue > QUEUE_HIGH || never_empty {
             self.counts.drains += 1;
             let capacity = delivered.unwrap_or(self.rate).min(self.rate);
-            self.begin_draining(now, queue, capacity);
+            self.begin_draining(now, queue, capacity, now);
         } else if queue > QUEUE_LOW {
             self.state = BudgetState::Full;
-            self.steer(now, since, queue, delivered);
+            self.steer(now, queue, delivered);
         } else {
-            self.state = if self.lossy() {
+            self.state = if self.loss.limits() {
                 BudgetState::Lossy
             } else {
                 BudgetState::Clear
@@ -382,7 +363,7 @@ impl Budget {
     fn grow(&mut self, now: Instant, since: Duration) {
         let best = self.best.get().unwrap_or_default().unsigned_abs() as f64;
         let most = RATE_FIRST.max(best * RATE_HEADROOM);
-        if !self.waited || self.begins_to_lose() {
+        if !self.waited || self.loss.begins() {
             // A rate that nothing has used of late is not believed any more.
             if self.rate > most {
                 self.set_rate(now, most);
@@ -397,7 +378,7 @@ impl Budget {
     fn growth(&self, since: Duration) -> f64 {
         let latency = self.latency();
         let mut growth = GROWTH * (GROWTH_LATENCY.as_secs_f64() / latency).min(1.0);
-        if self.lossy() {
+        if self.loss.limits() {
             growth *= GROWTH_LOSSY;
         }
         1.0 + growth * since.as_secs_f64()
@@ -410,22 +391,25 @@ impl Budget {
     }
 
     /// The path is full: it delivers what it carries.
-    fn steer(&mut self, now: Instant, since: Duration, queue: Duration, delivered: Option<f64>) {
+    fn steer(&mut self, now: Instant, queue: Duration, delivered: Option<f64>) {
         let Some(delivered) = delivered else { return };
         let above = queue.as_secs_f64() - QUEUE_TARGET.as_secs_f64();
         if above <= 0.0 && !self.waited {
             return;
         }
         let steer = STEER.min(0.5 / self.latency());
-        let rate = delivered * (1.0 - steer * above) + STEER_SHARE;
-        self.set_rate(now, rate.min(self.rate * self.growth(since)));
+        let wanted = delivered * (1.0 - steer * above) + STEER_SHARE;
+        let rate = self.rate + (wanted - self.rate) * STEER_STEP;
+        let most = if self.waited { RATE_MAX } else { self.rate };
+        self.set_rate(now, rate.min(most));
     }
 
-    fn begin_draining(&mut self, now: Instant, queue: Duration, capacity: f64) {
+    fn begin_draining(&mut self, now: Instant, queue: Duration, capacity: f64, began_at: Instant) {
         self.state = BudgetState::Draining;
         let rtt = self.delay.rtt().unwrap_or(RTT_FIRST);
         self.drain = Some(Drain {
             capacity,
+            began_at,
             began_with: queue,
             // At half the rate it takes twice the queue, and one more for what arrives late.
             until: now + queue * 3 + rtt + FEEDBACK_INTERVAL * 4,
@@ -436,7 +420,7 @@ impl Budget {
     fn go_on_draining(
         &mut self,
         now: Instant,
-        drain: Drain,
+        mut drain: Drain,
         queue: Duration,
         delivered: Option<f64>,
     ) {
@@ -446,88 +430,42 @@ impl Budget {
             self.set_rate(now, drain.capacity * AFTER_CUT);
             return;
         }
-        // While there is a queue, what arrives is what the path carries.
-        let capacity = delivered.unwrap_or(drain.capacity);
+        // What left before still tells what the path carries; what leaves now, only what is sent.
+        let before = self.reported_at.is_some_and(|at| at <= drain.began_at);
+        if let Some(delivered) = delivered
+            && before
+        {
+            drain.capacity = delivered;
+        }
         if now < drain.until {
-            self.drain = Some(Drain { capacity, ..drain });
-            self.set_rate(now, capacity * DRAIN);
-        } else if queue > drain.began_with.mul_f64(0.75) {
-            // Half of it made no difference: this is no queue of ours.
-            self.counts.rebased += 1;
-            self.delay.rebase(now);
-            self.drain = None;
-            self.state = BudgetState::Clear;
-            self.empty_at = now;
-            self.set_rate(now, drain.capacity * AFTER_CUT);
-        } else {
-            self.begin_draining(now, queue, capacity);
+            self.drain = Some(drain);
+            self.set_rate(now, drain.capacity * DRAIN);
+            return;
         }
-    }
-
-    /// The loss above which the path is believed to be full.
-    fn loss_limit(&self) -> f64 {
-        match self.lesson.map(|lesson| (lesson.before, lesson.outcome)) {
-            Some((_, Outcome::Less(after))) => after + LOSS_MARGIN,
-            Some((before, Outcome::Vain)) => before + LOSS_HIGH,
-            Some((_, Outcome::Awaited)) | None => LOSS_HIGH,
-        }
-    }
-
-    /// Whether a rate that was higher is known to lead to loss.
-    fn lossy(&self) -> bool {
-        self.lesson
-            .is_some_and(|lesson| lesson.outcome != Outcome::Vain)
-    }
-
-    /// Whether this rate begins to.
-    fn begins_to_lose(&self) -> bool {
-        match self.lesson.map(|lesson| lesson.outcome) {
-            Some(Outcome::Less(after)) => self.loss >= after + LOSS_MARGIN / 2.0,
-            Some(Outcome::Awaited) => true,
-            Some(Outcome::Vain) | None => false,
-        }
+        // Even half was too much if the queue grows or overflows. If not, others fill it, or the way has become
+        // longer: both pass, the latter when the lowest delay is forgotten.
+        let too_much = queue > drain.began_with.mul_f64(DRAIN_GROWN) || self.loss.is_high();
+        let capacity = match delivered {
+            Some(delivered) if too_much => delivered.clamp(drain.capacity * DRAIN, drain.capacity),
+            _ => drain.capacity,
+        };
+        self.begin_draining(now, queue, capacity, drain.began_at);
     }
 
     fn judge_loss(&mut self, now: Instant, delivered: Option<f64>) {
-        let rate = self.rate;
-        let learnt = |lesson: &Lesson| {
-            now.saturating_duration_since(lesson.at) <= LOSS_MEMORY
-                && (rate <= lesson.rate * LOSS_OVER || lesson.outcome == Outcome::Vain)
-        };
-        self.lesson = self.lesson.filter(learnt);
-        let Some(loss) = self.delivery.loss(now) else {
+        let Some(part) = self.delivery.loss(now) else {
             return;
         };
-        self.last_loss = std::mem::replace(&mut self.loss, loss);
-        if let Some(lesson) = &mut self.lesson
-            && lesson.outcome == Outcome::Awaited
-        {
-            // The first whole window after the cut.
-            if now.saturating_duration_since(lesson.at) <= LOSS_SPAN * 2 {
-                return;
+        // A queue that is too long says all there is to say.
+        let draining = self.drain.is_some();
+        match self.loss.on_window(now, part, self.rate, draining) {
+            Some(Verdict::Full) => {
+                self.counts.losses += 1;
+                let delivered = delivered.unwrap_or(self.rate * (1.0 - part));
+                self.set_rate(now, delivered.min(self.rate) * AFTER_CUT);
             }
-            if loss >= lesson.before * LOSS_VAIN {
-                lesson.outcome = Outcome::Vain;
-                let before = lesson.rate;
-                self.set_rate(now, before);
-            } else {
-                lesson.outcome = Outcome::Less(loss);
-            }
-            return;
-        }
-        let limit = self.loss_limit();
-        if let Some(delivered) = delivered
-            && loss >= limit
-            && self.last_loss >= limit
-        {
-            self.counts.losses += 1;
-            self.lesson = Some(Lesson {
-                at: now,
-                rate: self.rate,
-                before: loss,
-                outcome: Outcome::Awaited,
-            });
-            self.set_rate(now, delivered.min(self.rate) * AFTER_CUT);
+            Some(Verdict::InVain { rate_before }) => self.set_rate(now, rate_before),
+            None => {}
         }
     }
 }

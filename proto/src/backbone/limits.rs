@@ -121,6 +121,9 @@ pub const QUEUE_HIGH: Duration = Duration::from_millis(50);
 /// A link is drained at this part of what it delivers.
 pub const DRAIN: f64 = 0.5;
 
+/// A queue that has grown by so much while half was sent is ours: the path carries less than half of what it did.
+pub const DRAIN_GROWN: f64 = 1.2;
+
 /// This part of what a path delivered is sent when its queue is empty again, or when it has lost too much.
 pub const AFTER_CUT: f64 = 0.95;
 
@@ -131,6 +134,10 @@ pub const STEER: f64 = 4.0;
 /// Bytes a second that each link adds on top when it steers: 40 kbit/s. It is more for who has less, and by it
 /// links that share a bottleneck come to have the same.
 pub const STEER_SHARE: f64 = 40_000.0 / 8.0;
+
+/// The part of the way to the rate it steers to that one report takes it: what is measured over few datagrams is
+/// off by a third, in both directions alike.
+pub const STEER_STEP: f64 = 0.25;
 
 /// The lowest delay is that of the last 5 to 10 s: a longer route is believed after 10, and clocks that drift
 /// apart by 200 ppm seem a queue of 2 ms.
@@ -148,6 +155,9 @@ pub const CLOCK_SLACK: Duration = Duration::from_millis(20);
 
 /// What is delivered is measured over so long: four reports, 20 datagrams at 2 Mbit/s.
 pub const DELIVERY_SPAN: Duration = Duration::from_millis(100);
+
+/// And over so many datagrams, where they are rarer: one more or less is 8 %.
+pub const DELIVERY_DATAGRAMS: u64 = 12;
 
 /// A measurement over more than this spans a pause and says nothing.
 pub const DELIVERY_SPAN_MAX: Duration = Duration::from_millis(500);

@@ -131,13 +131,6 @@ impl Delay {
     pub(super) const fn rtt(&self) -> Option<Duration> {
         self.rtt
     }
-
-    /// The way has become longer: what looked like a queue is none.
-    pub(super) fn rebase(&mut self, now: Instant) {
-        self.one_way.restart(now);
-        self.round_trip.restart(now);
-        self.recent_us = [0; 2];
-    }
 }
 
 #[cfg(test)]

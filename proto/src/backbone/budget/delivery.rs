@@ -10,8 +10,8 @@ use super::sent::Departure;
 use crate::backbone::{
     feedback::Feedback,
     limits::{
-        DATAGRAM_OVERHEAD, DELIVERY_SPAN, DELIVERY_SPAN_MAX, LOSS_DATAGRAMS, LOSS_SPAN,
-        MAX_DATAGRAM,
+        DATAGRAM_OVERHEAD, DELIVERY_DATAGRAMS, DELIVERY_SPAN, DELIVERY_SPAN_MAX, LOSS_DATAGRAMS,
+        LOSS_SPAN, MAX_DATAGRAM,
     },
 };
 
@@ -99,7 +99,11 @@ impl Delivery {
             let here = newest.at.saturating_duration_since(sample.at) / 2;
             here.max(Duration::from_micros(u64::from(arrived)))
         };
-        let long_enough = |sample: &&Sample| span(sample) >= DELIVERY_SPAN;
+        let long_enough = |sample: &&Sample| {
+            let span = span(sample);
+            let enough = newest.datagrams - sample.datagrams >= DELIVERY_DATAGRAMS;
+            span >= DELIVERY_SPAN && (enough || span >= DELIVERY_SPAN_MAX / 2)
+        };
         let from = self.samples.iter().rev().find(long_enough)?;
         let span = span(from);
         if span > DELIVERY_SPAN_MAX {
