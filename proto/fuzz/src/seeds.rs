@@ -1,5 +1,8 @@
 //! Writes the seeds of every target from the golden vectors: `seeds CORPUS_FOLDER`.
 
+// Built with the flags of the targets, whose coverage calls the fuzzer.
+use libfuzzer_sys as _;
+
 use std::{error::Error, fs, path::Path};
 
 use serde_json::Value;
