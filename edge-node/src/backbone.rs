@@ -11,3 +11,6 @@ mod send;
 mod streams;
 
 pub(crate) use self::link::LinkContext;
+
+#[cfg(test)]
+mod tests;

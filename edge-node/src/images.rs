@@ -57,8 +57,25 @@ impl RoomImages {
             mime,
             bytes,
         };
+        self.push(image.clone());
+        Ok(image)
+    }
+
+    /// Keeps an image that somebody uploaded at another edge, under the name that it has there.
+    pub(crate) fn keep(&self, reference: String, bytes: Bytes) {
+        let Some(mime) = image_mime(&bytes).filter(|_| bytes.len() <= MAX_IMAGE) else {
+            return;
+        };
+        self.push(StoredImage {
+            reference,
+            mime,
+            bytes,
+        });
+    }
+
+    fn push(&self, image: StoredImage) {
         let mut images = lock(&self.images);
-        images.push_back(image.clone());
+        images.push_back(image);
         let mut held: usize = images.iter().map(|image| image.bytes.len()).sum();
         while held > MAX_ROOM_IMAGES {
             let Some(oldest) = images.pop_front() else {
@@ -66,7 +83,6 @@ impl RoomImages {
             };
             held -= oldest.bytes.len();
         }
-        Ok(image)
     }
 
     /// The image of a reference.

@@ -9,6 +9,7 @@ mod backbone;
 mod budget;
 pub mod certs;
 mod clock;
+mod cluster;
 pub mod config;
 mod directory;
 mod http;
@@ -40,19 +41,11 @@ use std::{
 };
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use pulse_core::{
-    handle::{CoreEvent, CoreHandle, EdgeSide, EdgeStatus},
-    membership::{EdgeCard, Incarnation, Rules},
-};
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, watch},
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    backbone::links::Links,
+    cluster::Cluster,
     directory::{Directory, PublicEdge},
     http::HttpContext,
     limits::{
@@ -65,7 +58,7 @@ use crate::{
     session::SessionContext,
     unfinished::Unfinished,
 };
-pub use crate::{config::Config, socket::CongestionError};
+pub use crate::{cluster::ClusterStartError, config::Config, socket::CongestionError};
 
 /// An edge cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +80,9 @@ pub enum StartError {
     /// The certificate.
     #[error(transparent)]
     Tls(#[from] tls::TlsError),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] ClusterStartError),
 }
 
 /// A running edge.
@@ -123,49 +119,37 @@ impl Edge {
         let (clients_at, ops_at) = (local(listeners.first())?, local(Some(&ops))?);
         let tls_on = config.is_tls();
         let public_url = config.cluster.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| origin(clients_at, tls_on));
         let directory = Directory::new(PublicEdge {
             id: config.cluster.edge_id.clone(),
             region: config.cluster.region.clone(),
-            url: public_url.unwrap_or_else(|| origin(clients_at, tls_on)),
+            url: public_url.clone(),
             draining: false,
         });
 
-        let incarnation = Incarnation(clock::wall_ms());
-        let edge = config.cluster.edge_id.clone();
-        let (status, watched) = watch::channel(EdgeStatus::default());
-        let side = EdgeSide {
-            card: EdgeCard {
-                edge: edge.clone(),
-                incarnation,
-                region: config.cluster.region.clone(),
-                public_url: config.cluster.public_url.clone(),
-                backbone: None,
-            },
-            cluster: config.cluster.cluster_id.clone(),
-            build: env!("CARGO_PKG_VERSION").to_owned(),
-            capacity: u32::try_from(config.max_connections).unwrap_or(u32::MAX),
-            status: watched,
-        };
-        let rules = Rules::default();
-        let (core, mut said) =
-            CoreHandle::embed(incarnation.0, rules, side, &tasks, stop.clone());
-        let max_participants = usize::from(config.max_participants);
+        let cluster = Cluster::start(
+            &config.cluster,
+            public_url,
+            config.max_connections,
+            &tasks,
+            &stop,
+        )?;
         let context = RoomContext {
-            edge,
-            core,
-            links: Links::default(),
-            max_participants,
+            edge: config.cluster.edge_id.clone(),
+            core: cluster.core.clone(),
+            links: cluster.links.clone(),
+            max_participants: usize::from(config.max_participants),
+            made: Arc::default(),
+            participants: Arc::default(),
         };
         let rooms = Rooms::new(context, in_rooms.clone());
-        let viewed = rooms.clone();
-        tasks.spawn(async move {
-            let _status = status;
-            while let Some(event) = said.recv().await {
-                if let CoreEvent::View(view) = event {
-                    viewed.on_view(view);
-                }
-            }
-        });
+        cluster.run(
+            rooms.clone(),
+            directory.clone(),
+            drain.clone(),
+            &tasks,
+            &stop,
+        );
 
         let context = HttpContext {
             sessions: SessionContext {

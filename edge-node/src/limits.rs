@@ -283,8 +283,8 @@ pub(crate) const MAX_EARLY: usize = 64 + 512;
 /// the link, and the next one begins with what holds then.
 pub(crate) const LINK_CONTROL: usize = 4_096;
 
-/// v1 frames (33 to 500 KB) that may wait for one other edge: 3 s of a voice and a share.
-pub(crate) const LINK_V1: usize = 16;
+/// v1 frames (33 to 500 KB) and chat images that may wait for one other edge: 3 s of a voice and a share.
+pub(crate) const LINK_LARGE: usize = 16;
 /// v1 frames that may wait for one stream of it: as for a slow v1 receiver.
 pub(crate) const LINK_STREAM: usize = 3;
 /// A stream ends when nothing came for so long; the next frame opens another.
@@ -314,3 +314,16 @@ pub(crate) const LINK_VIDEO_BYTES: usize = 4 * 1024 * 1024;
 /// A picture that waits longer for a link is dropped with what needs it: a keyframe of 60 KB takes 240 ms at
 /// 2 Mbit/s.
 pub(crate) const LINK_VIDEO_AGE: Duration = Duration::from_millis(250);
+
+/// How often it is looked at whether anything has come from another edge.
+pub(crate) const LINK_LIFE: Duration = Duration::from_millis(250);
+/// An edge that was silent for so long is not reported as alive: keep-alives leave each second.
+pub(crate) const LINK_HEARD_OF: Duration = Duration::from_secs(2);
+/// How often what core is told of this edge is brought up to date.
+pub(crate) const STATUS_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Messages of one room that may wait for core to number them: each participant of a full one says something, and
+/// more is said while core is gone for long.
+pub(crate) const CHATS_WAITING: usize = 256;
+/// Numbered ones that are remembered, for core may say one twice.
+pub(crate) const CHATS_KNOWN: usize = 512;

@@ -75,6 +75,7 @@ pub(crate) fn recorder() -> PrometheusRecorder {
 
 /// Describes every metric; the README lists the same.
 pub(crate) fn describe() {
+    crate::backbone::report::describe();
     describe_gauge!("pulse_connections", "Open client connections, by protocol.");
     describe_gauge!("pulse_rooms", "Rooms with somebody in them.");
     describe_gauge!(

@@ -8,13 +8,16 @@ mod state;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
 use pulse_core::{
     handle::CoreHandle,
-    membership::{Declaration, EdgeId, RoomView, Row},
+    membership::{ChatBody, ChatPost, Declaration, EdgeId, NumberedChat, RoomView},
 };
 use pulse_proto::{ErrorCode, FrameType, ParticipantId, RoomName};
 use tokio::{
@@ -25,7 +28,7 @@ use tokio::{
 pub(crate) use self::state::{
     ChatContent, ConnectionId, Decodes, Input, JoinRequest, MemberRef, PeerInput, Slot,
 };
-use self::state::{Effect, State};
+use self::state::{Effect, Posted, State};
 use crate::{
     backbone::{links::Links, peer::PeerLink},
     clock,
@@ -55,6 +58,8 @@ pub(crate) enum Message {
     },
     /// What core says of the room, this edge's rows up to a version included.
     View(Box<RoomView>),
+    /// Core knows nothing of this edge's rows.
+    Redeclare,
     /// There is a link with another edge.
     LinkUp(Arc<PeerLink>),
     /// There is none any more.
@@ -131,6 +136,20 @@ impl RoomHandle {
         let _ = self.inbox.send(Message::LinkDown(link)).await;
     }
 
+    /// Core has numbered a message.
+    pub(crate) async fn numbered(&self, chat: NumberedChat) {
+        let image = match &chat.post.body {
+            ChatBody::Image(image) => self.images.get(&image.reference),
+            ChatBody::Text(_) => None,
+        };
+        self.tell(Input::Numbered { chat, image }).await;
+    }
+
+    /// Core is to be told again who is here.
+    pub(crate) async fn redeclare(&self) {
+        let _ = self.inbox.send(Message::Redeclare).await;
+    }
+
     /// Passes on what core said; what finds the room behind is said again.
     pub(crate) fn view(&self, view: RoomView) {
         let _ = self.inbox.try_send(Message::View(Box::new(view)));
@@ -144,6 +163,17 @@ pub(crate) struct RoomContext {
     pub(crate) core: CoreHandle,
     pub(crate) links: Links,
     pub(crate) max_participants: usize,
+    /// Rooms that this run of the edge has made.
+    pub(crate) made: Arc<AtomicU64>,
+    /// Participants in all of them.
+    pub(crate) participants: Arc<AtomicU64>,
+}
+
+impl RoomContext {
+    /// Where a new room begins to number what its members say: higher than all before of this run.
+    fn first_chat(&self) -> u64 {
+        (self.made.fetch_add(1, Ordering::Relaxed) + 1) << 32
+    }
 }
 
 /// Owns one room.
@@ -178,7 +208,11 @@ impl RoomTask {
             images: Arc::default(),
         };
         let task = Self {
-            state: State::new(context.edge.clone(), context.max_participants),
+            state: State::new(
+                context.edge.clone(),
+                context.max_participants,
+                context.first_chat(),
+            ),
             name,
             context,
             inbox,
@@ -223,6 +257,9 @@ impl RoomTask {
                 self.apply(now, &mut effects);
             }
             metrics::thinned(self.state.take_thinned());
+            for (cause, count) in self.state.take_refused() {
+                metrics::dropped("room", cause, count);
+            }
             if self
                 .declared_at
                 .is_some_and(|at| now >= at + REDECLARE_INTERVAL)
@@ -259,6 +296,7 @@ impl RoomTask {
                 self.state.handle(now, Input::Join(request), effects);
             }
             Message::View(view) => self.on_view(now, *view, effects),
+            Message::Redeclare => self.declare(now),
             Message::LinkUp(link) => {
                 let edge = link.edge().clone();
                 let known = self.links.insert(edge.clone(), link.clone());
@@ -289,14 +327,17 @@ impl RoomTask {
             .filter(|held| held.edge != self.context.edge);
         let edges = others
             .map(|held| {
-                let rows = held.rows.iter();
-                let names = rows.map(|row| (row.participant, row.name.clone()));
-                (held.edge.clone(), names.collect())
+                let rows = held.rows.iter().map(|row| row.participant);
+                (held.edge.clone(), rows.collect())
             })
             .collect();
-        let stamp = view.stamp;
-        self.state
-            .handle(now, Input::View { stamp, edges }, effects);
+        let (stamp, chat_seq) = (view.stamp, view.chat_seq);
+        let input = Input::View {
+            stamp,
+            chat_seq,
+            edges,
+        };
+        self.state.handle(now, input, effects);
     }
 
     fn apply(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -368,6 +409,12 @@ impl RoomTask {
                         link.forget(now, publisher, track);
                     }
                 }
+                Effect::Post(posted) => self.post(*posted),
+                Effect::ShowImage { edge, image } => {
+                    if let Some(link) = self.links.get(&edge) {
+                        link.show_image(&self.name, image);
+                    }
+                }
                 Effect::Tell { edge, message } => {
                     if let Some(link) = self.links.get(&edge) {
                         link.tell(&self.name, message);
@@ -390,28 +437,49 @@ impl RoomTask {
             self.declared += 1;
             self.declare(now);
             let participants = self.state.rows().count();
-            metrics::participants(participants as f64 - self.participants as f64);
-            self.participants = participants;
+            self.count(participants);
         }
+    }
+
+    /// Brings the counts of participants up to date.
+    fn count(&mut self, participants: usize) {
+        metrics::participants(participants as f64 - self.participants as f64);
+        let all = &self.context.participants;
+        all.fetch_add(participants as u64, Ordering::Relaxed);
+        all.fetch_sub(self.participants as u64, Ordering::Relaxed);
+        self.participants = participants;
     }
 
     fn outbox(&self, slot: Slot) -> Option<&Arc<Outbox>> {
         self.outboxes.get(slot.0)?.as_ref()
     }
 
+    fn post(&self, posted: Posted) {
+        let body = match posted.content {
+            ChatContent::Text(text) => ChatBody::Text(text),
+            ChatContent::Image(image) => ChatBody::Image(image.describe()),
+        };
+        let chat = ChatPost {
+            room: self.name.clone(),
+            id: posted.id,
+            from: posted.from,
+            name: None,
+            at_ms: posted.at_ms,
+            nonce: posted.nonce,
+            body,
+        };
+        // It is posted again until it comes back.
+        if let Err(error) = self.context.core.post(chat) {
+            tracing::debug!(%error, "core did not take a message");
+        }
+    }
+
     fn declare(&mut self, now: Instant) {
-        let rows = self.state.rows();
         let declaration = Declaration {
             room: self.name.clone(),
             version: self.declared,
-            chat_seq: None,
-            rows: rows
-                .map(|(participant, name)| Row {
-                    participant,
-                    name: name.clone(),
-                    moves: 0,
-                })
-                .collect(),
+            chat_seq: self.state.chat_seq(),
+            rows: self.state.rows().collect(),
         };
         self.declared_at = Some(now);
         // Calls go on without core: whatever it misses now, the timer declares again.
@@ -424,6 +492,6 @@ impl RoomTask {
 impl Drop for RoomTask {
     fn drop(&mut self) {
         metrics::rooms(-1.0);
-        metrics::participants(-(self.participants as f64));
+        self.count(0);
     }
 }

@@ -4,10 +4,10 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
 };
 
-use pulse_core::membership::RoomView;
+use pulse_core::membership::{NumberedChat, RoomView};
 use pulse_proto::RoomName;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -79,6 +79,30 @@ impl Rooms {
         for room in self.all() {
             room.link_down(link.clone()).await;
         }
+    }
+
+    /// Core knows nothing of this edge: every room is declared again.
+    pub(crate) async fn redeclare(&self) {
+        for room in self.all() {
+            room.redeclare().await;
+        }
+    }
+
+    /// Passes a message that core has numbered to its room.
+    pub(crate) async fn on_chat(&self, chat: NumberedChat) {
+        if let Some(room) = self.get(&chat.post.room) {
+            room.numbered(chat).await;
+        }
+    }
+
+    /// Participants in all rooms.
+    pub(crate) fn participants(&self) -> u32 {
+        u32::try_from(self.context.participants.load(Ordering::Relaxed)).unwrap_or(u32::MAX)
+    }
+
+    /// Rooms with somebody in them.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.lock().len()).unwrap_or(u32::MAX)
     }
 
     fn all(&self) -> Vec<RoomHandle> {

@@ -12,12 +12,16 @@ use pulse_proto::{
         link::{LINK_VERSION, LinkHello, LinkMessage},
     },
 };
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{interval, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{links::Links, peer::PeerLink, receive::Receiver, report, send::Sender, streams};
 use crate::{
-    limits::{LINK_HEARD, LINK_HELLO_TIMEOUT, LINK_READ},
+    clock,
+    limits::{LINK_HEARD, LINK_HELLO_TIMEOUT, LINK_LIFE, LINK_READ},
     random,
     rooms::Rooms,
 };
@@ -145,7 +149,7 @@ async fn serve(
     greeted: Greeted,
 ) -> LinkEnd {
     let over = context.stop.child_token();
-    let (link, queues) = PeerLink::new(edge.clone(), over.clone());
+    let (link, queues) = PeerLink::new(clock::now(), edge.clone(), over.clone());
     let link = Arc::new(link);
     let (heard_in, heard) = mpsc::channel(LINK_HEARD);
     let sender = Sender::new(link.clone(), connection.clone(), random::sequence(), heard);
@@ -163,7 +167,7 @@ async fn serve(
         .spawn(speak(greeted.write, queues.control, over.clone()));
     context.tasks.spawn(streams::send(
         connection.clone(),
-        queues.v1,
+        queues.large,
         context.tasks.clone(),
         over.clone(),
     ));
@@ -174,6 +178,9 @@ async fn serve(
         context.tasks.clone(),
         over.clone(),
     ));
+    context
+        .tasks
+        .spawn(listen_for_life(connection.clone(), link.clone()));
     if let Some(before) = context.links.insert(link.clone()) {
         before.over().cancel();
     }
@@ -186,6 +193,23 @@ async fn serve(
     context.links.remove(&link);
     context.rooms.link_down(&link).await;
     end
+}
+
+/// Notes whether anything comes from the other edge, if only that it is alive: core wants to know.
+async fn listen_for_life(connection: Connection, link: Arc<PeerLink>) {
+    let mut ticks = interval(LINK_LIFE);
+    let mut received = 0;
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = link.over().cancelled() => return,
+        }
+        let stats = connection.stats();
+        if stats.received_bytes != received {
+            received = stats.received_bytes;
+            link.on_heard(clock::now(), stats.rtt);
+        }
+    }
 }
 
 /// Writes what waits as control, in order.

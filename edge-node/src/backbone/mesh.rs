@@ -44,14 +44,13 @@ pub(crate) async fn run(
         for (edge, at) in wanted.into_iter().filter(|(edge, _)| *edge > own) {
             dialling.entry(edge.clone()).or_insert_with(|| {
                 let stop = context.stop.child_token();
-                let (endpoint, context) = (endpoint.clone(), context.clone());
-                let stopped = stop.clone();
-                context.tasks.clone().spawn(async move {
-                    tokio::select! {
-                        () = keep(edge, at, endpoint, context) => {}
-                        () = stopped.cancelled() => {}
-                    }
-                });
+                let of_this = LinkContext {
+                    stop: stop.clone(),
+                    ..context.clone()
+                };
+                context
+                    .tasks
+                    .spawn(keep(edge, at, endpoint.clone(), of_this));
                 (at, stop)
             });
         }
@@ -67,26 +66,33 @@ pub(crate) async fn run(
     endpoint.close(0, "stopping");
 }
 
-/// Dials one edge again and again.
+/// Dials one edge again and again, until told to stop.
 async fn keep(edge: EdgeId, at: SocketAddr, endpoint: Endpoint, context: LinkContext) {
     let mut pause = LINK_RETRY_MIN;
-    loop {
+    while !context.stop.is_cancelled() {
         let expected = Expected::Edge(edge.clone());
-        match endpoint.connect(at, Protocol::Edge, &expected).await {
+        let dialled = tokio::select! {
+            dialled = endpoint.connect(at, Protocol::Edge, &expected) => dialled,
+            () = context.stop.cancelled() => return,
+        };
+        match dialled {
             Ok(connection) => {
                 pause = LINK_RETRY_MIN;
                 link::run(context.clone(), edge.clone(), connection, true).await;
             }
             Err(error) => {
                 report::refused("dial", 1);
-                // Once, and again when it has changed by much: not each second.
+                // Once, and not each time that it fails again.
                 if pause == LINK_RETRY_MIN {
                     tracing::warn!(%edge, %at, %error, "cannot reach an edge");
                 }
                 pause = (pause * 2).min(LINK_RETRY_MAX);
             }
         }
-        sleep(jittered(pause)).await;
+        tokio::select! {
+            () = sleep(jittered(pause)) => {}
+            () = context.stop.cancelled() => {}
+        }
     }
 }
 

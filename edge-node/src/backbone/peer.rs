@@ -8,7 +8,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use pulse_proto::{
@@ -22,23 +22,33 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    limits::{LINK_CONTROL, LINK_V1},
+    images::StoredImage,
+    limits::{LINK_CONTROL, LINK_LARGE},
     metrics,
     outbox::{Class, Outbox},
 };
 
-/// A v1 frame on its way.
+/// What is too large for datagrams, of a room.
 #[derive(Debug)]
-pub(crate) struct V1Frame {
+pub(crate) struct Large {
     pub(crate) room: RoomName,
-    pub(crate) frame: Frame,
+    pub(crate) what: LargeKind,
+}
+
+/// What it is.
+#[derive(Debug)]
+pub(crate) enum LargeKind {
+    /// A frame of a v1 type.
+    V1(Frame),
+    /// A chat image.
+    Image(StoredImage),
 }
 
 /// What the link's tasks take from.
 #[derive(Debug)]
 pub(crate) struct PeerQueues {
     pub(crate) control: mpsc::Receiver<LinkMessage>,
-    pub(crate) v1: mpsc::Receiver<V1Frame>,
+    pub(crate) large: mpsc::Receiver<Large>,
 }
 
 /// A link.
@@ -48,7 +58,9 @@ pub(crate) struct PeerLink {
     /// In which room somebody is whose media waits.
     rooms: Mutex<HashMap<ParticipantId, RoomName>>,
     control: mpsc::Sender<LinkMessage>,
-    v1: mpsc::Sender<V1Frame>,
+    large: mpsc::Sender<Large>,
+    /// When something last came from the other edge, and the round trip then.
+    heard: Mutex<(Instant, Duration)>,
     /// The other edge stops soon.
     draining: AtomicBool,
     /// Cancelled when the link is to end.
@@ -57,19 +69,20 @@ pub(crate) struct PeerLink {
 
 impl PeerLink {
     /// A link, and what its tasks take from.
-    pub(crate) fn new(edge: EdgeId, over: CancellationToken) -> (Self, PeerQueues) {
+    pub(crate) fn new(now: Instant, edge: EdgeId, over: CancellationToken) -> (Self, PeerQueues) {
         let (control_in, control) = mpsc::channel(LINK_CONTROL);
-        let (v1_in, v1) = mpsc::channel(LINK_V1);
+        let (large_in, large) = mpsc::channel(LINK_LARGE);
         let link = Self {
             edge,
             media: Outbox::for_link(),
             rooms: Mutex::default(),
             control: control_in,
-            v1: v1_in,
+            large: large_in,
+            heard: Mutex::new((now, Duration::ZERO)),
             draining: AtomicBool::new(false),
             over,
         };
-        (link, PeerQueues { control, v1 })
+        (link, PeerQueues { control, large })
     }
 
     /// The edge at the other end.
@@ -87,10 +100,29 @@ impl PeerLink {
 
     /// Queues a frame of a v1 type, or drops it.
     pub(crate) fn forward_v1(&self, room: &RoomName, frame: Frame) {
+        self.send_large(room, LargeKind::V1(frame), "link_v1");
+    }
+
+    /// Queues a chat image, or drops it.
+    pub(crate) fn show_image(&self, room: &RoomName, image: StoredImage) {
+        self.send_large(room, LargeKind::Image(image), "link_image");
+    }
+
+    fn send_large(&self, room: &RoomName, what: LargeKind, queue: &'static str) {
         let room = room.clone();
-        if self.v1.try_send(V1Frame { room, frame }).is_err() {
-            metrics::dropped("link_v1", "full", 1);
+        if self.large.try_send(Large { room, what }).is_err() {
+            metrics::dropped(queue, "full", 1);
         }
+    }
+
+    /// Something has come from the other edge.
+    pub(crate) fn on_heard(&self, now: Instant, rtt: Duration) {
+        *lock(&self.heard) = (now, rtt);
+    }
+
+    /// When something last did, and the round trip then.
+    pub(crate) fn heard(&self) -> (Instant, Duration) {
+        *lock(&self.heard)
     }
 
     /// Says something of a room. A link on which too much waits ends; the next one begins anew.
@@ -138,9 +170,13 @@ impl PeerLink {
     }
 
     fn rooms(&self) -> MutexGuard<'_, HashMap<ParticipantId, RoomName>> {
-        // Every statement leaves the map whole.
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rooms)
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every statement leaves what it guards whole.
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for PeerLink {

@@ -71,7 +71,7 @@ impl Sender {
         let mut datagrams = Vec::new();
         loop {
             let now = clock::now();
-            let held = self.take(now, &mut batch, &mut datagrams);
+            let held = self.take(now, &mut batch, &mut datagrams).await;
             let next = self.next_timeout(now, held);
             let due = async {
                 match next {
@@ -92,7 +92,12 @@ impl Sender {
     }
 
     /// Everything that may leave now leaves. Whether something has to wait for the budget.
-    fn take(&mut self, now: Instant, batch: &mut Vec<Bytes>, out: &mut Vec<Datagram>) -> bool {
+    async fn take(
+        &mut self,
+        now: Instant,
+        batch: &mut Vec<Bytes>,
+        out: &mut Vec<Datagram>,
+    ) -> bool {
         let taken = loop {
             let room = self.budget.room(now);
             let (taken, _) = self.link.media().take(now, 0, room, batch);
@@ -108,13 +113,13 @@ impl Sender {
                     out,
                 );
             }
-            self.send(now, out);
+            self.send(now, out).await;
             if taken.bytes == 0 {
                 break taken;
             }
         };
         self.packetizer.flush(now, out);
-        self.send(now, out);
+        self.send(now, out).await;
         self.budget.set_waiting(taken.held);
         if taken.paused {
             self.seek(now);
@@ -122,12 +127,12 @@ impl Sender {
         taken.held
     }
 
-    fn send(&mut self, now: Instant, datagrams: &mut Vec<Datagram>) {
+    async fn send(&mut self, now: Instant, datagrams: &mut Vec<Datagram>) {
         for datagram in datagrams.drain(..) {
             self.budget
                 .on_sent(now, datagram.sequence, datagram.bytes.len());
-            if !self.connection.send_datagram(datagram.bytes) {
-                // It ends the link by itself if it is more than one too long for the path.
+            // QUIC takes it at once unless its own task has not run for a moment.
+            if !self.connection.send_datagram_in_turn(datagram.bytes).await {
                 self.report.unsent += 1;
             }
         }

@@ -1,5 +1,5 @@
 //! What is too large for datagrams: v1's frames, on a stream for each sender and kind, so that a share never
-//! stands before a voice. A stream that falls behind drops frames as a slow v1 receiver does.
+//! stands before a voice, and chat images, each on its own. A stream that falls behind drops frames as a slow v1 receiver does.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -10,14 +10,17 @@ use pulse_proto::{
     cluster::{
         EdgeId,
         codec::{Decoder, encode_raw},
-        link::LinkMessage,
+        link::{LinkMessage, RoomMessage},
     },
     limits::MAX_MESSAGE,
 };
 use tokio::{sync::mpsc, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{peer::V1Frame, report};
+use super::{
+    peer::{Large, LargeKind},
+    report,
+};
 use crate::{
     limits::{LINK_READ, LINK_STREAM, LINK_STREAM_IDLE},
     metrics,
@@ -36,18 +39,35 @@ const fn kind_of(kind: FrameType) -> FrameType {
 /// Sends v1's frames until the link is over.
 pub(super) async fn send(
     connection: Connection,
-    mut frames: mpsc::Receiver<V1Frame>,
+    mut large: mpsc::Receiver<Large>,
     tasks: TaskTracker,
     over: CancellationToken,
 ) {
     let mut streams: BTreeMap<(ParticipantId, u8), mpsc::Sender<Frame>> = BTreeMap::new();
     loop {
         let next = tokio::select! {
-            next = frames.recv() => next,
+            next = large.recv() => next,
             () = over.cancelled() => None,
         };
-        let Some(V1Frame { room, frame }) = next else {
+        let Some(Large { room, what }) = next else {
             return;
+        };
+        let frame = match what {
+            LargeKind::V1(frame) => frame,
+            LargeKind::Image(image) => {
+                let message = RoomMessage::Image {
+                    reference: image.reference,
+                    bytes: image.bytes,
+                };
+                let (connection, over) = (connection.clone(), over.clone());
+                tasks.spawn(async move {
+                    tokio::select! {
+                        () = send_image(connection, LinkMessage::Room { room, message }) => {}
+                        () = over.cancelled() => {}
+                    }
+                });
+                continue;
+            }
         };
         streams.retain(|_, stream| !stream.is_closed());
         let (sender, kind) = (frame.sender(), kind_of(frame.kind()));
@@ -95,6 +115,17 @@ async fn send_one(connection: Connection, first: LinkMessage, mut waiting: mpsc:
     stream.finish();
 }
 
+/// An image on a stream of its own, behind everything else.
+async fn send_image(connection: Connection, image: LinkMessage) {
+    let Ok(mut stream) = connection.open_uni().await else {
+        return;
+    };
+    stream.set_priority(-1);
+    if stream.write(image.encode()).await.is_ok() {
+        stream.finish();
+    }
+}
+
 /// Receives streams until the link is over.
 pub(super) async fn receive(
     connection: Connection,
@@ -125,14 +156,25 @@ pub(super) async fn receive(
 async fn receive_one(mut stream: RecvStream, edge: &EdgeId, rooms: &Rooms) -> Option<()> {
     let mut decoder = Decoder::new(MAX_MESSAGE);
     let first = next(&mut stream, &mut decoder).await??;
-    let Ok(Some(LinkMessage::V1Stream {
-        room,
-        participant,
-        kind,
-    })) = LinkMessage::parse(&first)
-    else {
-        stream.stop(0);
-        return None;
+    let (room, participant, kind) = match LinkMessage::parse(&first) {
+        Ok(Some(LinkMessage::V1Stream {
+            room,
+            participant,
+            kind,
+        })) => (room, participant, kind),
+        Ok(Some(LinkMessage::Room {
+            room,
+            message: RoomMessage::Image { reference, bytes },
+        })) => {
+            if let Some(room) = rooms.get(&room) {
+                room.images.keep(reference, bytes);
+            }
+            return Some(());
+        }
+        _ => {
+            stream.stop(0);
+            return None;
+        }
     };
     while let Some(message) = next(&mut stream, &mut decoder).await? {
         let frame = v1_frame(participant, kind, &message)?;

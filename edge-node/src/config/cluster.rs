@@ -103,7 +103,9 @@ fn parse_public_url(text: &str) -> Result<String, String> {
         .strip_prefix("https://")
         .or_else(|| url.strip_prefix("http://"));
     match rest {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '"', ';', ',']) => {
+        Some(host)
+            if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '"', ';', ',']) =>
+        {
             Ok(url.to_owned())
         }
         _ => Err(format!(
@@ -119,9 +121,22 @@ mod tests {
     #[test]
     fn a_public_url_is_an_origin() {
         let read = |text| parse_public_url(text);
-        assert_eq!(read("https://a.example/"), Ok("https://a.example".to_owned()));
-        assert_eq!(read("http://[::1]:8080"), Ok("http://[::1]:8080".to_owned()));
-        for bad in ["a.example", "https://", "https://a/b", "ftp://a", "https://a b", "https://a;b"] {
+        assert_eq!(
+            read("https://a.example/"),
+            Ok("https://a.example".to_owned())
+        );
+        assert_eq!(
+            read("http://[::1]:8080"),
+            Ok("http://[::1]:8080".to_owned())
+        );
+        for bad in [
+            "a.example",
+            "https://",
+            "https://a/b",
+            "ftp://a",
+            "https://a b",
+            "https://a;b",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

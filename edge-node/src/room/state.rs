@@ -2,6 +2,7 @@
 //! randomness or touches a socket. [`State::handle`] fills a list of effects that its owner, the
 //! room task, carries out in order.
 
+mod chat;
 mod demand;
 mod io;
 mod media;
@@ -13,25 +14,27 @@ mod v1;
 
 use std::{collections::HashMap, time::Instant};
 
+use pulse_core::membership::Row;
 use pulse_proto::{
-    DisplayName, ErrorCode, Frame, PROTOCOL_VERSION, ParticipantId,
+    ErrorCode, Frame, PROTOCOL_VERSION, ParticipantId,
     cluster::{EdgeId, Stamp},
     control::{
-        self, Chat, FEATURE_CONSTRAINED, FEATURE_DEMAND, FEATURE_IMAGES, FEATURE_RESUME,
-        FEATURE_UPDATE, Gone, Hello, LeaveReason, Protocol, Roster, RosterSnapshot, Subscribe,
-        Welcome,
+        self, FEATURE_CONSTRAINED, FEATURE_DEMAND, FEATURE_IMAGES, FEATURE_RESUME, FEATURE_UPDATE,
+        Gone, Hello, LeaveReason, Protocol, Roster, RosterSnapshot, Subscribe, Welcome,
     },
     limits::RESUME_GRACE,
 };
 
-pub(crate) use self::{
-    demand::Decodes,
-    io::{ChatContent, ConnectionId, Effect, Input, JoinRequest, MemberRef, PeerInput, Slot},
-};
 use self::{
+    chat::Chats,
     media::KeyframeGate,
     member::{Home, Member, Track},
     peers::Peers,
+};
+pub(crate) use self::{
+    chat::Posted,
+    demand::Decodes,
+    io::{ChatContent, ConnectionId, Effect, Input, JoinRequest, MemberRef, PeerInput, Slot},
 };
 use super::{early::Early, share::Share};
 use crate::{
@@ -65,7 +68,9 @@ pub(crate) struct State {
     foreign: u64,
     max_participants: usize,
     epoch: u64,
-    chat_seq: u64,
+    chats: Chats,
+    /// Messages that found too many waiting.
+    chats_refused: u64,
     keyframes: HashMap<(Slot, u8, u8), KeyframeGate>,
     share: Option<Share>,
     /// Who wants what may have changed: it is looked at then.
@@ -77,8 +82,9 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// An empty room for at most so many, at this edge.
-    pub(crate) fn new(edge: EdgeId, max_participants: usize) -> Self {
+    /// An empty room for at most so many, at this edge. Its chats are numbered from `first_chat` until core
+    /// numbers them.
+    pub(crate) fn new(edge: EdgeId, max_participants: usize, first_chat: u64) -> Self {
         Self {
             members: Vec::new(),
             peers: Peers::default(),
@@ -88,7 +94,8 @@ impl State {
             foreign: 0,
             max_participants,
             epoch: 0,
-            chat_seq: 0,
+            chats: Chats::new(first_chat),
+            chats_refused: 0,
             keyframes: HashMap::new(),
             share: None,
             demand_due: None,
@@ -102,12 +109,29 @@ impl State {
         !self.members.iter().flatten().any(Member::is_here)
     }
 
-    /// The rows that this edge declares: id and name of everybody here, who came first before.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (ParticipantId, &DisplayName)> {
-        self.in_order()
-            .into_iter()
-            .filter(|member| member.is_here())
-            .map(|member| (member.id, &member.name))
+    /// The rows that this edge declares: everybody here, who came first before.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row> {
+        let here = self.in_order().into_iter().filter(|m| m.is_here());
+        here.map(|member| Row {
+            participant: member.id,
+            name: member.name.clone(),
+            moves: member.moves,
+        })
+    }
+
+    /// The highest number of a chat that is known here.
+    pub(crate) const fn chat_seq(&self) -> Option<u64> {
+        self.chats.seq()
+    }
+
+    /// What was refused or came to nothing since the last time it was asked: chunks of an edge that does not
+    /// hold their sender, chunks that came too early, messages that found too many waiting.
+    pub(crate) fn take_refused(&mut self) -> [(&'static str, u64); 3] {
+        [
+            ("foreign", std::mem::take(&mut self.foreign)),
+            ("early", self.early.take_dropped()),
+            ("chat", std::mem::take(&mut self.chats_refused)),
+        ]
     }
 
     /// Chunks of upper layers that receivers did not want, since the last time it was asked.
@@ -126,6 +150,7 @@ impl State {
         away.map(|since| since + RESUME_GRACE)
             .chain(keyframes)
             .chain(self.demand_due)
+            .chain(self.chats.post_at())
             .min()
     }
 
@@ -156,8 +181,9 @@ impl State {
                 content,
                 original,
             } => {
-                self.on_chat(from, at_ms, nonce, &content, original, fx);
+                self.on_chat(now, from, at_ms, nonce, content, original, fx);
             }
+            Input::Numbered { chat, image } => self.on_numbered(&chat, image, fx),
             Input::Keyframe { from, request } => {
                 if self.member(from).is_some() {
                     self.on_keyframe_request(now, request, fx);
@@ -184,7 +210,14 @@ impl State {
                 }
             }
             Input::Peer { edge, heard } => self.on_peer(now, &edge, heard, fx),
-            Input::View { stamp, edges } => self.on_view(now, stamp, &edges, fx),
+            Input::View {
+                stamp,
+                chat_seq,
+                edges,
+            } => {
+                self.chats.begin_at(chat_seq);
+                self.on_view(now, stamp, &edges, fx);
+            }
             Input::Timeout => self.on_timeout(now, fx),
         }
     }
@@ -405,36 +438,8 @@ impl State {
             self.remove(now, slot, LeaveReason::Lost, fx);
         }
         self.tell_due_demand(now, fx);
+        self.post_due_chats(now, fx);
         self.send_due_keyframe_requests(now, fx);
-    }
-
-    fn on_chat(
-        &mut self,
-        from: MemberRef,
-        at_ms: u64,
-        nonce: String,
-        content: &ChatContent,
-        original: Option<Frame>,
-        fx: &mut Vec<Effect>,
-    ) {
-        let Some(sender) = self.member(from).map(|member| member.id) else {
-            return;
-        };
-        self.chat_seq += 1;
-        let (text, image) = match content {
-            ChatContent::Text(text) => (Some(text.clone()), None),
-            ChatContent::Image(image) => (None, Some(image.describe())),
-        };
-        let chat = Chat {
-            nonce,
-            seq: self.chat_seq,
-            at: at_ms,
-            text,
-            image,
-        };
-        let frame = control::encode(sender, &chat);
-        self.to_all(None, |member| !member.is_v1(), Class::Control, &frame, fx);
-        self.chat_to_v1(from.slot, sender, at_ms, content, original, fx);
     }
 
     /// Tells everybody that a member's row has changed.

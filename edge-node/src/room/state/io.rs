@@ -1,5 +1,6 @@
 //! What goes into a room, and what its task does about it.
 
+use pulse_core::membership::NumberedChat;
 use pulse_proto::{
     DisplayName, ErrorCode, Frame, ParticipantId,
     cluster::{EdgeId, Stamp, link::RoomMessage},
@@ -7,7 +8,7 @@ use pulse_proto::{
     media::MediaHeader,
 };
 
-use super::demand::Decodes;
+use super::{chat::Posted, demand::Decodes};
 use crate::{
     directory::Whereabouts,
     images::StoredImage,
@@ -53,7 +54,7 @@ pub(crate) struct JoinRequest {
 }
 
 /// What a chat message holds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ChatContent {
     Text(String),
     Image(StoredImage),
@@ -117,10 +118,16 @@ pub(crate) enum Input {
         edge: EdgeId,
         heard: PeerInput,
     },
-    /// What core says: who holds the room, with the names of everybody there.
+    /// Core has numbered a message; the image that it refers to, if that is here.
+    Numbered {
+        chat: NumberedChat,
+        image: Option<StoredImage>,
+    },
+    /// What core says: who holds the room, and who is there.
     View {
         stamp: Stamp,
-        edges: Vec<(EdgeId, Vec<(ParticipantId, DisplayName)>)>,
+        chat_seq: u64,
+        edges: Vec<(EdgeId, Vec<ParticipantId>)>,
     },
     Timeout,
 }
@@ -172,6 +179,10 @@ pub(crate) enum Effect {
     },
     /// The rows this edge declares to core have changed.
     Declare,
+    /// Have core number a message.
+    Post(Box<Posted>),
+    /// Give another edge an image that a message refers to.
+    ShowImage { edge: EdgeId, image: StoredImage },
     /// Tell another edge something of the room.
     Tell { edge: EdgeId, message: RoomMessage },
     /// Send another edge a chunk of a track of somebody here.

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use pulse_proto::{
-    DisplayName, ParticipantId,
+    ParticipantId,
     cluster::{
         EdgeId, Stamp,
         link::{Interest, RoomMessage, TrackDemand},
@@ -15,6 +15,8 @@ use pulse_proto::{
 use super::{
     Decodes, Effect, Home, Member, PeerInput, Slot, State, demand::Wanted, media::class_of,
 };
+
+use crate::images::StoredImage;
 
 /// Another edge.
 #[derive(Debug)]
@@ -99,6 +101,16 @@ impl Peers {
             fx.push(Effect::Tell {
                 edge: edge.clone(),
                 message,
+            });
+        }
+    }
+
+    /// Gives an image to every edge that holds the room.
+    pub(super) fn show_image(&self, image: &StoredImage, fx: &mut Vec<Effect>) {
+        for peer in self.0.iter().filter(|peer| peer.told) {
+            fx.push(Effect::ShowImage {
+                edge: peer.edge.clone(),
+                image: image.clone(),
             });
         }
     }
@@ -210,7 +222,7 @@ impl State {
         &mut self,
         now: Instant,
         stamp: Stamp,
-        edges: &[(EdgeId, Vec<(ParticipantId, DisplayName)>)],
+        edges: &[(EdgeId, Vec<ParticipantId>)],
         fx: &mut Vec<Effect>,
     ) {
         if stamp < self.view {
@@ -220,14 +232,14 @@ impl State {
         for peer in &mut self.peers.0 {
             peer.listed = edges.iter().any(|(edge, _)| *edge == peer.edge);
         }
-        for (edge, names) in edges {
+        for (edge, there) in edges {
             let (_, peer) = self.peers.of(edge);
             peer.listed = true;
             let (linked, told) = (peer.linked, peer.told);
             if linked && !told {
                 self.introduce(edge, fx);
             } else if !linked {
-                self.on_names(now, edge, names, fx);
+                self.on_names(now, edge, there, fx);
             }
         }
         let silent: Vec<EdgeId> = self

@@ -4,9 +4,9 @@
 use std::time::Instant;
 
 use pulse_proto::{
-    DisplayName, ErrorCode, Frame, FrameType, ParticipantId,
+    ErrorCode, Frame, FrameType, ParticipantId,
     cluster::{EdgeId, link::Row},
-    control::{self, LeaveReason, Participant, Protocol, Roster, TrackConfig, TrackStop},
+    control::{self, LeaveReason, Participant, Roster, TrackConfig, TrackStop},
     media::MediaHeader,
 };
 
@@ -39,21 +39,19 @@ impl State {
         }
     }
 
-    /// What core knows of an edge that does not speak for itself: names.
+    /// What core knows of an edge that does not speak for itself: who is still there. Others are known once it
+    /// does, for their tracks and what they speak are not core's to say.
     pub(super) fn on_names(
         &mut self,
         now: Instant,
         edge: &EdgeId,
-        names: &[(ParticipantId, DisplayName)],
+        there: &[ParticipantId],
         fx: &mut Vec<Effect>,
     ) {
-        let rows: Vec<Row> = names
-            .iter()
-            .filter_map(|(id, name)| match self.slot_of(*id) {
-                // Its tracks and where it has moved from are not core's to say.
-                Some(slot) => self.at(slot).filter(|m| m.is_at(edge)).map(Member::row),
-                None => Some(unknown(*id, name)),
-            })
+        let known = self.slots().filter(|(_, member)| member.is_at(edge));
+        let rows: Vec<Row> = known
+            .filter(|(_, member)| there.contains(&member.id))
+            .map(|(_, member)| member.row())
             .collect();
         self.on_rows(now, edge, &rows, fx);
         self.on_unreachable(edge, fx);
@@ -282,21 +280,5 @@ fn fresh(config: &TrackConfig) -> Track {
         config: config.clone(),
         cache: TrackCache::default(),
         told: None,
-    }
-}
-
-fn unknown(id: ParticipantId, name: &DisplayName) -> Row {
-    Row {
-        participant: Participant {
-            id,
-            name: name.clone(),
-            protocol: Protocol::V2,
-            away: true,
-            tracks: Vec::new(),
-            hand: None,
-            quality: None,
-        },
-        moves: 0,
-        resume: None,
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, collections::HashSet, time::Duration};
 
 use proptest::prelude::*;
 use pulse_proto::{
-    FrameType,
+    DisplayName, FrameType,
     control::{
         CodecConfig, Control as _, KeyframeRequest, Participant, Quality, Source, TrackConfig,
         TrackRef,
@@ -30,7 +30,7 @@ struct Rig {
 impl Rig {
     fn new(max: usize) -> Self {
         Self {
-            state: State::new(EdgeId::parse("here").unwrap(), max),
+            state: State::new(EdgeId::parse("here").unwrap(), max, 1),
             now: tokio::time::Instant::now().into_std(),
             next: 1,
             sent: Vec::new(),

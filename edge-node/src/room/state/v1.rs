@@ -73,7 +73,7 @@ impl State {
 
     pub(super) fn chat_to_v1(
         &self,
-        from: Slot,
+        from: Option<Slot>,
         sender: ParticipantId,
         at_ms: u64,
         content: &ChatContent,
@@ -82,7 +82,7 @@ impl State {
     ) {
         if !self
             .slots()
-            .any(|(slot, member)| slot != from && member.is_v1())
+            .any(|(slot, member)| Some(slot) != from && member.is_v1())
         {
             return;
         }
@@ -93,7 +93,7 @@ impl State {
             };
             Frame::new(sender, FrameType::ChatV1, &v1::chat(at_ms as f64, body))
         });
-        self.to_all(Some(from), Member::is_v1, Class::Control, &frame, fx);
+        self.to_all(from, Member::is_v1, Class::Control, &frame, fx);
     }
 
     fn on_share_chunk(&mut self, owner: Slot, frame: &Frame, fx: &mut Vec<Effect>) {

@@ -38,6 +38,14 @@ fn name(edge: usize) -> EdgeId {
     EdgeId::parse(&format!("edge-{edge}")).unwrap()
 }
 
+fn view(stamp: Stamp, edges: Vec<(EdgeId, Vec<ParticipantId>)>) -> Input {
+    Input::View {
+        stamp,
+        chat_seq: 0,
+        edges,
+    }
+}
+
 fn edge_of(name: &EdgeId) -> usize {
     name.as_str().trim_start_matches("edge-").parse().unwrap()
 }
@@ -46,7 +54,9 @@ impl World {
     fn new(edges: usize) -> Self {
         let mut world = Self {
             now: tokio::time::Instant::now().into_std(),
-            rooms: (0..edges).map(|edge| State::new(name(edge), 100)).collect(),
+            rooms: (0..edges)
+                .map(|edge| State::new(name(edge), 100, 1))
+                .collect(),
             linked: BTreeMap::new(),
             connections: BTreeMap::new(),
             sent: Vec::new(),
@@ -92,7 +102,7 @@ impl World {
             .filter(|edge| !self.rooms[*edge].is_empty())
             .map(|edge| {
                 let rows = self.rooms[edge].rows();
-                (name(edge), rows.map(|(id, n)| (id, n.clone())).collect())
+                (name(edge), rows.map(|row| row.participant).collect())
             })
             .collect();
         for edge in 0..self.rooms.len() {
@@ -102,7 +112,7 @@ impl World {
             let mut others: Vec<(EdgeId, Vec<_>)> = edges.clone();
             others.retain(|(other, _)| *other != name(edge));
             let edges = others;
-            self.handle(edge, Input::View { stamp, edges });
+            self.handle(edge, view(stamp, edges));
         }
         self.deliver();
     }
@@ -114,7 +124,7 @@ impl World {
         self.apply(edge, effects);
         if was_held && self.rooms[edge].is_empty() {
             // The room ends with its last member; the next one there begins another.
-            self.rooms[edge] = State::new(name(edge), 100);
+            self.rooms[edge] = State::new(name(edge), 100, 1);
             let links: Vec<usize> = self
                 .linked
                 .keys()
@@ -157,7 +167,11 @@ impl World {
                     edge: to, frame, ..
                 } => self.put(edge, &to, OnLink::Chunk(frame)),
                 Effect::ForwardV1 { edge: to, frame } => self.put(edge, &to, OnLink::V1(frame)),
-                Effect::Refuse { .. } | Effect::Forget { .. } | Effect::Declare => {}
+                Effect::Refuse { .. }
+                | Effect::Forget { .. }
+                | Effect::Declare
+                | Effect::Post(_)
+                | Effect::ShowImage { .. } => {}
             }
         }
     }
@@ -506,12 +520,12 @@ fn whose_edge_is_gone_is_away_until_core_says_so() {
     world.cut(0, 1);
     let stamp = Stamp { term: 2, epoch: 0 };
     let edges = vec![];
-    world.handle(1, Input::View { stamp, edges });
+    world.handle(1, view(stamp, edges));
     assert_eq!(world.roster(1), [(world.id(bob), false)]);
     // What an earlier core said late changes nothing.
-    let edges = vec![(name(0), vec![(ada_id, DisplayName::parse("Ada").unwrap())])];
+    let edges = vec![(name(0), vec![ada_id])];
     let stamp = Stamp { term: 1, epoch: 99 };
-    world.handle(1, Input::View { stamp, edges });
+    world.handle(1, view(stamp, edges));
     assert_eq!(world.roster(1).len(), 1);
 }
 
@@ -651,7 +665,7 @@ proptest! {
         let holding: Vec<usize> = (0..3).filter(|edge| !world.rooms[*edge].is_empty()).collect();
         let mut declared: Vec<ParticipantId> = holding
             .iter()
-            .flat_map(|edge| world.rooms[*edge].rows().map(|(id, _)| id).collect::<Vec<_>>())
+            .flat_map(|edge| world.rooms[*edge].rows().map(|row| row.participant).collect::<Vec<_>>())
             .collect();
         declared.sort();
         let unique = declared.len();
