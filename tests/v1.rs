@@ -103,12 +103,15 @@ async fn everything_is_relayed_to_the_others_as_it_is() {
     let first = [INIT, CLUSTER, b"one"].concat();
     host.send(FrameType::ScreenShare, &first).await.unwrap();
     host.send(FrameType::ScreenShareStop, &[]).await.unwrap();
-    // Text overtakes voice, and voice a share; each kind keeps its order.
-    let mut got = Vec::new();
+    // Chat waits for its number, and voice overtakes a share; each kind keeps its order.
+    let (mut got, mut ends) = (Vec::new(), 0);
     until_v1(&mut guest, |event| {
-        let stop = matches!(event, V1Event::ShareStop { .. });
+        ends += usize::from(matches!(
+            event,
+            V1Event::ShareStop { .. } | V1Event::Image { .. }
+        ));
         got.push(event);
-        stop.then_some(())
+        (ends == 2).then_some(())
     })
     .await;
     let has = |wanted: &dyn Fn(&V1Event) -> bool| got.iter().any(wanted);
