@@ -114,3 +114,24 @@ pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 pub(crate) const BACKOFF_LAST: Duration = Duration::from_secs(1);
 /// And where only an operator can help.
 pub(crate) const BACKOFF_REFUSED: Duration = Duration::from_secs(5);
+
+/// What edges have said that the owner of the membership has not read; beyond it each edge's own
+/// connection holds up, and no other.
+pub(crate) const OWNER_INBOX: usize = 4_096;
+
+/// Messages that wait for an edge and cannot be replaced by later ones: chats, for the most part. At 100 a
+/// second 20 s, which is longer than a lease.
+pub(crate) const OUTBOX_MESSAGES: usize = 2_048;
+
+/// How long the other side may take to read why a connection ends, and close it.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Connections for HTTP at once: operators, scrapers, and pages that ask once.
+pub(crate) const MAX_HTTP_CONNECTIONS: usize = 1_024;
+/// How long a request's head may take, and a connection stay idle.
+pub(crate) const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long accepting rests when descriptors have run out.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a core that stops waits for its edges to hear of it.
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(2);

@@ -220,6 +220,11 @@ impl Membership {
         self.edges.values().map(Edge::info).collect()
     }
 
+    /// How many edges it knows.
+    pub fn edge_count(&self) -> usize {
+        self.edges.len()
+    }
+
     /// The rooms with somebody in them: their edges and participants.
     pub fn rooms(&self) -> impl ExactSizeIterator<Item = (&RoomName, usize, usize)> {
         self.rooms
@@ -272,6 +277,7 @@ impl Membership {
         self.list_changed = true;
         self.review(fx);
         for key in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.tell_missed(&key, fx);
             self.changed(&key, fx);
         }
         for (edge, incarnation, post) in self.waiting.take() {

@@ -146,6 +146,60 @@ async fn a_certificate_without_one_uri_of_ours_is_refused_by_its_own_server() {
     }
 }
 
+/// A client that shows whatever it is given.
+async fn intrude(cluster: &Authority, leaf: Option<&common::Leaf>, at: SocketAddr) {
+    use quinn::crypto::rustls::QuicClientConfig;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(cluster.pem().as_bytes()).unwrap();
+    roots.add(authority).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut tls = match leaf {
+        Some(leaf) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(leaf.cert.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).unwrap(),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    tls.alpn_protocols = vec![b"pulse-edge/1".to_vec()];
+    let crypto = QuicClientConfig::try_from(tls).unwrap();
+    let client = quinn::Endpoint::client(([127, 0, 0, 1], 0).into()).unwrap();
+    let config = quinn::ClientConfig::new(std::sync::Arc::new(crypto));
+    let dialled = client.connect_with(config, at, "localhost").unwrap();
+    // What it learns is its own affair: it expects a name in a certificate that has none.
+    let _ = dialled.await;
+    client.wait_idle().await;
+}
+
+#[tokio::test]
+async fn a_client_without_one_uri_of_ours_is_refused_by_the_server() {
+    let cluster = Authority::new();
+    let server = "spiffe://pulse/edge/eu/b";
+    // The intruder checks names of hosts, so that this server must have one beside its URI.
+    let b = endpoint(cluster.with(&cluster.leaf_with_host(server, "localhost")));
+    let at = b.local_addr().unwrap();
+    let nameless = cluster.leaf(&[], false);
+    let elsewhere = cluster.leaf(&["spiffe://elsewhere/edge/eu/a"], false);
+    let cases = [
+        (Some(&nameless), CertificateFault::NoIdentity),
+        (Some(&elsewhere), CertificateFault::NoIdentity),
+        (None, CertificateFault::Missing),
+    ];
+    for (leaf, fault) in cases {
+        let ((), refused) = tokio::join!(intrude(&cluster, leaf, at), accept(&b));
+        assert_eq!(
+            refused.unwrap_err(),
+            ConnectionError::PeerCertificate(fault)
+        );
+    }
+}
+
 #[tokio::test]
 async fn another_server_than_was_meant_is_left() {
     let cluster = Authority::new();

@@ -42,6 +42,8 @@ struct Held {
     session: SessionId,
     version: u64,
     rows: Vec<Row>,
+    /// It came on a new connection, and is to be told the chat after this number.
+    missed: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,11 @@ impl Room {
 
     pub(super) fn participants(&self) -> usize {
         self.held.values().map(|held| held.rows.len()).sum()
+    }
+
+    fn participants_beside(&self, edge: &EdgeId) -> usize {
+        let others = self.held.iter().filter(|(id, _)| *id != edge);
+        others.map(|(_, held)| held.rows.len()).sum()
     }
 
     fn view(&mut self) -> Arc<[EdgeRows]> {
@@ -103,24 +110,25 @@ impl Membership {
         };
         let (id, incarnation) = (edge.card.edge.clone(), edge.card.incarnation);
         let key = Key::new(room);
-        let known = self.rooms.get(&key);
-        let held = known.and_then(|room| room.held.get(&id));
-        if held.is_some_and(|held| held.version >= version) {
-            // Declared again because the answer was lost: say it again, change nothing.
-            self.catch_up(&key, &id, session, chat_seq, fx);
-            return self.tell(&key, &id, session, version, fx);
-        }
-        let others = known.map_or(0, |room| {
-            room.participants() - held.map_or(0, |held| held.rows.len())
-        });
-        if known.is_none() && !rows.is_empty() && self.rooms.len() >= MAX_ROOMS {
-            return fx.push(Effect::Dropped("rooms"));
-        }
-        if others + rows.len() > MAX_ROOM_ROWS {
-            return fx.push(Effect::Dropped("rows"));
+        let known = self.rooms.get_mut(&key);
+        let others = known
+            .as_ref()
+            .map_or(0, |room| room.participants_beside(&id));
+        let held = known.and_then(|room| room.held.get_mut(&id));
+        let mut missed = chat_seq;
+        let was_held = held.is_some();
+        if let Some(held) = held {
+            if held.session == session {
+                missed = held.missed;
+            }
+            if held.version >= version {
+                // Declared again because the answer was lost: say it again, change nothing else.
+                (held.session, held.missed) = (session, missed);
+                self.tell_missed(&key, fx);
+                return self.tell(&key, &id, session, version, fx);
+            }
         }
         if rows.is_empty() {
-            let was_held = held.is_some();
             self.drop_rows_in(&key, &id, fx);
             if was_held {
                 // Perhaps it was the last that heard of another.
@@ -128,7 +136,12 @@ impl Membership {
             }
             return self.tell(&key, &id, session, version, fx);
         }
-        self.catch_up(&key, &id, session, chat_seq, fx);
+        if !self.rooms.contains_key(&key) && self.rooms.len() >= MAX_ROOMS {
+            return fx.push(Effect::Dropped("rooms"));
+        }
+        if others + rows.len() > MAX_ROOM_ROWS {
+            return fx.push(Effect::Dropped("rows"));
+        }
         let room = self.rooms.entry(key.clone()).or_default();
         room.chat.lift(chat_seq.unwrap_or(0));
         room.held.insert(
@@ -138,40 +151,37 @@ impl Membership {
                 session,
                 version,
                 rows,
+                missed,
             },
         );
         if let Some(edge) = self.edges.get_mut(&id) {
             edge.rooms.insert(key.clone());
         }
+        self.tell_missed(&key, fx);
         self.changed(&key, fx);
     }
 
-    /// An edge that comes to a room again on a new connection is told what it has missed there.
-    fn catch_up(
-        &mut self,
-        key: &Key,
-        id: &EdgeId,
-        session: SessionId,
-        chat_seq: Option<u64>,
-        fx: &mut Vec<Effect>,
-    ) {
+    /// Tells edges that have come to a room again what was said there in between.
+    pub(super) fn tell_missed(&mut self, key: &Key, fx: &mut Vec<Effect>) {
         let term = self.stamp.term;
         let Some(room) = self.rooms.get_mut(key) else {
             return;
         };
-        let held = room.held.get_mut(id);
-        let came_before = held.map(|held| std::mem::replace(&mut held.session, session));
-        if came_before == Some(session) || self.phase != Phase::Issuing {
+        if self.phase != Phase::Issuing {
             return;
         }
-        let Some(seen) = chat_seq else { return };
-        fx.extend(room.chat.after(seen).map(|chat| Effect::Send {
-            to: session,
-            message: FromCore::Chat {
-                term,
-                chat: chat.clone(),
-            },
-        }));
+        for (id, held) in &mut room.held {
+            let session = self.edges.get(id).and_then(|edge| edge.session);
+            if let (Some(seen), Some(to)) = (held.missed.take(), session) {
+                fx.extend(room.chat.after(seen).map(|chat| Effect::Send {
+                    to,
+                    message: FromCore::Chat {
+                        term,
+                        chat: chat.clone(),
+                    },
+                }));
+            }
+        }
     }
 
     /// All rows of an edge are void.

@@ -1,9 +1,12 @@
 //! Certificates of a cluster that lasts as long as a test.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     dead_code,
     reason = "a test that fails may say so by a panic, and every one uses another part"
 )]
+
+pub(crate) mod cluster;
 
 use std::time::Duration;
 
@@ -58,6 +61,20 @@ impl Authority {
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
+        ];
+        Leaf {
+            cert: params.signed_by(&key, &self.issuer).unwrap().pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// A certificate with a URI and a host.
+    pub(crate) fn leaf_with_host(&self, uri: &str, host: &str) -> Leaf {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![
+            SanType::URI(uri.try_into().unwrap()),
+            SanType::DnsName(host.try_into().unwrap()),
         ];
         Leaf {
             cert: params.signed_by(&key, &self.issuer).unwrap().pem(),
