@@ -258,7 +258,9 @@ impl RoomTask {
             }
             metrics::thinned(self.state.take_thinned());
             for (cause, count) in self.state.take_refused() {
-                metrics::dropped("room", cause, count);
+                if count > 0 {
+                    metrics::dropped("room", cause, count);
+                }
             }
             if self
                 .declared_at

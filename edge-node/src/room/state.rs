@@ -66,6 +66,8 @@ pub(crate) struct State {
     early: Early,
     /// Chunks that came from an edge which does not hold their sender.
     foreign: u64,
+    /// Chunks that came twice.
+    duplicates: u64,
     max_participants: usize,
     epoch: u64,
     chats: Chats,
@@ -92,6 +94,7 @@ impl State {
             view: Stamp::default(),
             early: Early::default(),
             foreign: 0,
+            duplicates: 0,
             max_participants,
             epoch: 0,
             chats: Chats::new(first_chat),
@@ -125,9 +128,10 @@ impl State {
     }
 
     /// What was refused or came to nothing since the last time it was asked: chunks of an edge that does not
-    /// hold their sender, chunks that came too early, messages that found too many waiting.
-    pub(crate) fn take_refused(&mut self) -> [(&'static str, u64); 3] {
+    /// hold their sender, that came twice or too early, and messages that found too many waiting.
+    pub(crate) fn take_refused(&mut self) -> [(&'static str, u64); 4] {
         [
+            ("duplicate", std::mem::take(&mut self.duplicates)),
             ("foreign", std::mem::take(&mut self.foreign)),
             ("early", self.early.take_dropped()),
             ("chat", std::mem::take(&mut self.chats_refused)),

@@ -81,6 +81,8 @@ pub struct Interest {
 pub enum RoomMessage {
     /// All rows of the sender; none: it does not hold the room any more.
     Rows(Vec<Row>),
+    /// All rows of the receiver are to be told again: core names others there than are known.
+    RowsWanted,
     /// One row is new or another.
     Changed(Box<Row>),
     /// One row is no more.

@@ -1,6 +1,6 @@
 //! Tracks, media and keyframes of a room's v2 members.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use pulse_proto::{
     Frame, ParticipantId,
@@ -56,6 +56,7 @@ impl State {
         let track = Track {
             config,
             cache,
+            seen: BTreeMap::new(),
             told,
         };
         member.tracks.insert(number, track);

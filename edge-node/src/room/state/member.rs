@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use pulse_proto::{
     DisplayName, ParticipantId,
+    backbone::Window,
     cluster::{
         EdgeId,
         link::{DIGEST, Row},
@@ -22,6 +23,8 @@ use crate::{room::cache::TrackCache, token};
 pub(super) struct Track {
     pub(super) config: TrackConfig,
     pub(super) cache: TrackCache,
+    /// What has come of it from another edge, by spatial layer.
+    pub(super) seen: BTreeMap<u8, Window>,
     /// What its publisher was told last of who wants it.
     pub(super) told: Option<Told>,
 }

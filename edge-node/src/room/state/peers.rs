@@ -196,6 +196,7 @@ impl State {
                     self.introduce(edge, fx);
                 }
             }
+            RoomMessage::RowsWanted => self.introduce(edge, fx),
             RoomMessage::Changed(row) => self.on_row(now, edge, &row, fx),
             RoomMessage::Gone(gone) => {
                 if let Some(slot) = self.slot_at(edge, gone.id) {
@@ -236,8 +237,15 @@ impl State {
             let (_, peer) = self.peers.of(edge);
             peer.listed = true;
             let (linked, told) = (peer.linked, peer.told);
+            let unknown = there.iter().any(|id| self.slot_of(*id).is_none());
+            let surplus = self
+                .slots()
+                .any(|(_, m)| m.is_at(edge) && !there.contains(&m.id));
             if linked && !told {
                 self.introduce(edge, fx);
+            } else if linked && (unknown || surplus) {
+                // Core is behind, or somebody has moved by a way that is not linked with this edge.
+                self.peers.tell(edge, RoomMessage::RowsWanted, fx);
             } else if !linked {
                 self.on_names(now, edge, there, fx);
             }

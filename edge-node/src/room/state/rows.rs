@@ -1,7 +1,7 @@
 //! Who is in a room at other edges: rows become members, and what has changed of them is told to ours. A row
 //! is believed only from the edge that holds it; one that has moved more often is the later one.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use pulse_proto::{
     ErrorCode, Frame, FrameType, ParticipantId,
@@ -241,7 +241,10 @@ impl State {
         match (slot, known) {
             (Some(slot), Some(member)) if member.is_at(edge) => {
                 if member.tracks.contains_key(&header.track) {
-                    return self.fan_out(now, slot, header, frame, fx);
+                    if self.is_new_chunk(slot, &header) {
+                        self.fan_out(now, slot, header, frame, fx);
+                    }
+                    return;
                 }
             }
             // Somebody else's, or of before it moved.
@@ -262,6 +265,20 @@ impl State {
         );
     }
 
+    /// Whether a chunk of another edge has not come before.
+    fn is_new_chunk(&mut self, slot: Slot, header: &MediaHeader) -> bool {
+        let Some(track) = self
+            .at_mut(slot)
+            .and_then(|member| member.tracks.get_mut(&header.track))
+        else {
+            return false;
+        };
+        let seen = track.seen.entry(header.spatial).or_default();
+        let again = seen.seen(header.sequence, header.chunk);
+        self.duplicates += u64::from(again);
+        !again
+    }
+
     fn release_early(
         &mut self,
         now: Instant,
@@ -279,6 +296,7 @@ fn fresh(config: &TrackConfig) -> Track {
     Track {
         config: config.clone(),
         cache: TrackCache::default(),
+        seen: BTreeMap::new(),
         told: None,
     }
 }

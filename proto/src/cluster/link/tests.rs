@@ -63,6 +63,7 @@ fn every_kind() -> Vec<LinkMessage> {
         },
         LinkMessage::AliasKnown { alias: u32::MAX },
         of_room(RoomMessage::Rows(vec![row(1), row(2)])),
+        of_room(RoomMessage::RowsWanted),
         of_room(RoomMessage::Changed(Box::new(row(3)))),
         of_room(RoomMessage::Gone(Gone {
             id: participant,
@@ -150,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn a_broken_message_is_read_or_refused(kind in 0..11_usize, at in 0..400_usize, to: u8) {
+    fn a_broken_message_is_read_or_refused(kind in 0..12_usize, at in 0..400_usize, to: u8) {
         let mut bytes = every_kind()[kind].encode()[4..].to_vec();
         if let Some(byte) = bytes.get_mut(at) {
             *byte = to;

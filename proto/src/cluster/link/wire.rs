@@ -41,7 +41,7 @@ enum Body {
 struct Room {
     #[prost(string, tag = "1")]
     room: String,
-    #[prost(oneof = "RoomBody", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "RoomBody", tags = "2, 3, 4, 5, 6, 7, 8")]
     body: Option<RoomBody>,
 }
 
@@ -59,6 +59,8 @@ enum RoomBody {
     Keyframe(Keyframe),
     #[prost(message, tag = "7")]
     Image(Image),
+    #[prost(message, tag = "8")]
+    RowsWanted(RowsWanted),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -169,6 +171,9 @@ struct Image {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
+struct RowsWanted {}
+
+#[derive(Clone, PartialEq, prost::Message)]
 struct Draining {}
 
 impl From<&LinkMessage> for Envelope {
@@ -215,6 +220,7 @@ impl From<&RoomMessage> for RoomBody {
             RoomMessage::Rows(rows) => Self::Rows(Rows {
                 rows: rows.iter().map(WireRow::from).collect(),
             }),
+            RoomMessage::RowsWanted => Self::RowsWanted(RowsWanted {}),
             RoomMessage::Changed(row) => Self::Changed(WireRow::from(&**row)),
             RoomMessage::Gone(gone) => Self::Gone(WireGone {
                 participant: gone.id.as_str().to_owned(),
@@ -323,6 +329,7 @@ fn room_message(body: RoomBody) -> Result<RoomMessage, ClusterError> {
             at_most(all.rows.len(), MAX_PARTICIPANTS, "rows")?;
             RoomMessage::Rows(all.rows.iter().map(row).collect::<Result<_, _>>()?)
         }
+        RoomBody::RowsWanted(RowsWanted {}) => RoomMessage::RowsWanted,
         RoomBody::Changed(changed) => RoomMessage::Changed(Box::new(row(&changed)?)),
         RoomBody::Gone(one) => RoomMessage::Gone(Gone {
             id: participant_id(&one.participant)?,

@@ -399,6 +399,20 @@ fn media_that_overtakes_its_announcement_waits_for_it() {
 }
 
 #[test]
+fn a_chunk_that_comes_twice_is_delivered_once() {
+    let mut world = World::new(2);
+    let (ada, bob) = (world.joins(0), world.joins(1));
+    world.publish(ada, 1, "microphone");
+    let (header, frame) = world.chunk(ada, 1, 1, 0);
+    for _ in 0..2 {
+        let (edge, frame) = (name(0), frame.clone());
+        let heard = PeerInput::Media { header, frame };
+        world.handle(1, Input::Peer { edge, heard });
+    }
+    assert_eq!(world.take_media(), [(bob, 1)]);
+}
+
+#[test]
 fn an_edge_is_believed_of_its_own_members_only() {
     let mut world = World::new(3);
     let ada = world.joins(0);
