@@ -128,6 +128,10 @@ impl TestEdge {
     }
 
     pub(crate) fn start_as(credentials: Credentials, card: EdgeCard, cores: &[SocketAddr]) -> Self {
+        Self::start_over(dialler(credentials), card, cores)
+    }
+
+    pub(crate) fn start_over(endpoint: Endpoint, card: EdgeCard, cores: &[SocketAddr]) -> Self {
         let (status, watched) = watch::channel(EdgeStatus::default());
         let side = EdgeSide {
             card,
@@ -137,7 +141,7 @@ impl TestEdge {
             status: watched,
         };
         let remote = RemoteCore {
-            endpoint: dialler(credentials),
+            endpoint,
             addrs: cores.iter().map(ToString::to_string).collect(),
             seed: 1,
         };

@@ -1,5 +1,6 @@
 //! Certificates of a cluster that lasts as long as a test.
 #![allow(
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     dead_code,
@@ -7,6 +8,7 @@
 )]
 
 pub(crate) mod cluster;
+pub(crate) mod network;
 
 use std::time::Duration;
 
