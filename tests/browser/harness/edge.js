@@ -79,6 +79,12 @@ export class Edge {
     return result
   }
 
+  /** Ends it as a machine that fails does. */
+  async kill() {
+    this.#child.kill('SIGKILL')
+    await this.#exited
+  }
+
   /** Memory it holds, on Linux. @returns {number} */
   get residentBytes() {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.#child.pid}/status`, 'utf8'))?.[1]) * 1024
