@@ -193,8 +193,10 @@ impl Paths {
 
     fn describe(&self, ca: &Path, days: u32) -> String {
         let program = match &self.identity {
-            PeerIdentity::Edge { .. } => "edge-node",
-            PeerIdentity::Core { .. } => "pulse-core",
+            PeerIdentity::Edge { region, id } => {
+                format!("edge-node --edge-id {id} --region {region}")
+            }
+            PeerIdentity::Core { .. } => "pulse-core".to_owned(),
         };
         format!(
             "wrote the certificate of {} for {days} days:\n    \
@@ -329,7 +331,10 @@ mod tests {
         let folder = Folder::new();
         let init = CertsCommand::Init(folder.args(&["eu/fra-1"], &["one"]));
         let said = make(&init).unwrap().join("\n");
-        assert!(said.contains("--cluster-cert"), "{said}");
+        assert!(
+            said.contains("--edge-id fra-1 --region eu --cluster-cert"),
+            "{said}"
+        );
         assert_eq!(
             folder.load("edge-fra-1").identity().to_string(),
             "edge eu/fra-1"
