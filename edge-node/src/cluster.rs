@@ -69,8 +69,11 @@ pub enum ClusterStartError {
 /// The way to other servers, for an edge that has any.
 #[derive(Debug)]
 struct Backbone {
+    /// For other edges.
     endpoint: Endpoint,
     at: SocketAddr,
+    /// For core: the links' end must not be the end of what is still said to it.
+    to_core: Endpoint,
     core: Vec<String>,
 }
 
@@ -118,7 +121,7 @@ impl Cluster {
         let (core, events) = match &backbone {
             Some(backbone) => {
                 let remote = RemoteCore {
-                    endpoint: backbone.endpoint.clone(),
+                    endpoint: backbone.to_core.clone(),
                     addrs: backbone.core.clone(),
                     seed: random::sequence().into(),
                 };
@@ -206,6 +209,15 @@ fn backbone(
     let watched = credentials.clone();
     let stopped = stop.clone();
     tasks.spawn(async move { watched.keep_fresh(stopped).await });
+    let to_core = Endpoint::bind(
+        SocketAddr::new(config.backbone_addr.ip(), 0),
+        EndpointConfig {
+            credentials: credentials.clone(),
+            accepts: None,
+            transport: Transport::control(),
+            rng_seed: None,
+        },
+    )?;
     let endpoint = Endpoint::bind(
         config.backbone_addr,
         EndpointConfig {
@@ -223,6 +235,7 @@ fn backbone(
     Ok(Some(Backbone {
         endpoint,
         at,
+        to_core,
         core: config.core.clone(),
     }))
 }

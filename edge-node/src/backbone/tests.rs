@@ -61,24 +61,6 @@ impl Authority {
     }
 }
 
-/// A core that nobody listens to: what it would say is said by hand.
-fn core(edge: &EdgeId, tasks: &TaskTracker, stop: &CancellationToken) -> CoreHandle {
-    let side = EdgeSide {
-        card: EdgeCard {
-            edge: edge.clone(),
-            incarnation: Incarnation(1),
-            region: Region::parse("here").unwrap(),
-            public_url: None,
-            backbone: None,
-        },
-        cluster: "test".to_owned(),
-        build: String::new(),
-        capacity: 100,
-        status: watch::channel(EdgeStatus::default()).1,
-    };
-    CoreHandle::embed(1, Rules::default(), side, tasks, stop.clone()).0
-}
-
 /// An edge without its HTTP.
 struct Node {
     edge: EdgeId,

@@ -25,16 +25,16 @@ use pulse_proto::{
     limits::RESUME_GRACE,
 };
 
-use self::{
-    chat::Chats,
-    media::KeyframeGate,
-    member::{Home, Member, Track},
-    peers::Peers,
-};
 pub(crate) use self::{
     chat::Posted,
     demand::Decodes,
     io::{ChatContent, ConnectionId, Effect, Input, JoinRequest, MemberRef, PeerInput, Slot},
+};
+use self::{
+    chat::{Chats, Said},
+    media::KeyframeGate,
+    member::{Home, Member, Track},
+    peers::Peers,
 };
 use super::{early::Early, share::Share};
 use crate::{
@@ -185,7 +185,13 @@ impl State {
                 content,
                 original,
             } => {
-                self.on_chat(now, from, at_ms, nonce, content, original, fx);
+                let said = Said {
+                    at_ms,
+                    nonce,
+                    content,
+                    original,
+                };
+                self.on_chat(now, from, said, fx);
             }
             Input::Numbered { chat, image } => self.on_numbered(&chat, image, fx),
             Input::Keyframe { from, request } => {

@@ -30,6 +30,15 @@ pub(crate) struct Posted {
     slot: Slot,
 }
 
+/// What a member says.
+#[derive(Debug)]
+pub(super) struct Said {
+    pub(super) at_ms: u64,
+    pub(super) nonce: String,
+    pub(super) content: ChatContent,
+    pub(super) original: Option<Frame>,
+}
+
 /// What a room knows of its chat.
 #[derive(Debug)]
 pub(super) struct Chats {
@@ -85,12 +94,15 @@ impl State {
         &mut self,
         now: Instant,
         from: MemberRef,
-        at_ms: u64,
-        nonce: String,
-        content: ChatContent,
-        original: Option<Frame>,
+        said: Said,
         fx: &mut Vec<Effect>,
     ) {
+        let Said {
+            at_ms,
+            nonce,
+            content,
+            original,
+        } = said;
         let Some(sender) = self.member(from).map(|member| member.id) else {
             return;
         };
