@@ -48,6 +48,7 @@ pub fn measure(window_s: u64) -> Result<Vec<Row>, Failure> {
                 "/s",
             ),
             named(name, "lost", lost, "%"),
+            named(name, "given_up", outcome.stale as f64, "frames"),
         ]);
         costs_us.push(sender_us + receiver_us);
     }

@@ -9,7 +9,7 @@ use pulse_core::quic::{
     Transport,
 };
 use pulse_proto::{
-    ParticipantId, RoomName,
+    Frame, ParticipantId, RoomName,
     backbone::{
         Age, Aliases, Budget, Depacketizer, Outgoing, Packetizer,
         limits::{DATAGRAM_HEADER, FULL_ENOUGH, MAX_DATAGRAM, RECORD_HEADER},
@@ -165,12 +165,11 @@ async fn send(
     let mut reports = Depacketizer::new(origin.into_std());
     // Under the library's own congestion control nobody else decides.
     let budgeted = plan.congestion == Congestion::Sender;
-    let mut sequences = vec![0_u32; ids.len()];
-    let mut schedule = plan.schedule.iter().copied().peekable();
+    // What a session hands on is made already: making it is no part of the link.
+    let mut made = frames(ids, plan).into_iter().peekable();
     let (mut waiting, mut out, mut none) = (VecDeque::new(), Vec::new(), Vec::new());
     let (mut due, mut stale) = (0, 0);
     let mut begun = None;
-    let codec = vec![0x5a; plan.frame_bytes];
     sleep_until(origin).await;
     loop {
         let now = Instant::now();
@@ -182,11 +181,9 @@ async fn send(
                 connection.stats(),
             ));
         }
-        while let Some((at_us, who)) = schedule.next_if(|(at_us, _)| *at_us <= now_us) {
-            sequences[who] = sequences[who].wrapping_add(1);
-            let header = header(sequences[who], at_us);
-            waiting.push_back((at_us, header.encode(ids[who], &codec)));
+        while let Some((at_us, frame)) = made.next_if(|(at_us, _)| *at_us <= now_us) {
             due += u64::from(plan.window_us.contains(&at_us));
+            waiting.push_back((at_us, frame));
         }
         while let Some((at_us, frame)) = waiting.front() {
             let age = Duration::from_micros(now_us.saturating_sub(*at_us));
@@ -212,7 +209,7 @@ async fn send(
         packetizer.flush(now.into_std(), &mut out);
         give(connection, &mut budget, budgeted, now, &mut out).await;
         budget.set_waiting(!waiting.is_empty());
-        let next_due = schedule
+        let next_due = made
             .peek()
             .map(|(at_us, _)| origin + Duration::from_micros(*at_us));
         if next_due.is_none() && waiting.is_empty() && packetizer.due_at().is_none() {
@@ -317,6 +314,18 @@ async fn receive(
     }
     let (first, last) = cpu.unwrap_or_default();
     Ok((ages_us, last.saturating_sub(first)))
+}
+
+/// Every frame of a plan with its due time, in order.
+fn frames(ids: &[ParticipantId], plan: &Plan) -> Vec<(u64, Frame)> {
+    let codec = vec![0x5a; plan.frame_bytes];
+    let mut sequences = vec![0_u32; ids.len()];
+    let frame = |&(at_us, who): &Due| {
+        sequences[who] = sequences[who].wrapping_add(1);
+        let header = header(sequences[who], at_us);
+        (at_us, header.encode(ids[who], &codec))
+    };
+    plan.schedule.iter().map(frame).collect()
 }
 
 fn header(sequence: u32, captured_us: u64) -> MediaHeader {

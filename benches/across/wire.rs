@@ -105,8 +105,11 @@ fn weigh(
     joined(speaking)?;
     let heard = joined(listening)?.len();
     let frames = (last.0 - first.0) as f64;
-    let ratio = (last.1 - first.1) / (frames * (MEDIA_HEADER + VOICE_BYTES) as f64);
+    let bytes = last.1 - first.1;
     let lost = 100.0 - heard as f64 * 100.0 / due as f64;
+    // A frame that was lost made nothing cheaper.
+    let carried = frames * heard as f64 / due as f64;
+    let ratio = bytes / (carried * (MEDIA_HEADER + VOICE_BYTES) as f64);
     let packets = (last.2 - first.2) / window_s as f64;
     Ok((
         vec![
