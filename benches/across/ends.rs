@@ -61,6 +61,10 @@ pub struct Outcome {
     pub stale: u64,
     /// Ages at arrival, in µs since they were due.
     pub ages_us: Histogram<u64>,
+    /// How late the sender's thread woke for them, in µs: the machine's part of their ages.
+    pub late_us: Histogram<u64>,
+    /// How long they then waited for the budget, in µs.
+    pub waited_us: Histogram<u64>,
     /// Datagrams that left, in the window.
     pub datagrams: u64,
     /// UDP payload that left in the window, in bytes.
@@ -74,6 +78,8 @@ pub struct Outcome {
 struct Sent {
     due: u64,
     stale: u64,
+    late_us: Histogram<u64>,
+    waited_us: Histogram<u64>,
     datagrams: u64,
     bytes: u64,
     cpu: Duration,
@@ -135,6 +141,8 @@ pub fn run(
         due: sent.due,
         stale: sent.stale,
         ages_us,
+        late_us: sent.late_us,
+        waited_us: sent.waited_us,
         datagrams: sent.datagrams,
         sent_bytes: sent.bytes,
         sender_cpu: sent.cpu,
@@ -169,6 +177,7 @@ async fn send(
     let mut made = frames(ids, plan).into_iter().peekable();
     let (mut waiting, mut out, mut none) = (VecDeque::new(), Vec::new(), Vec::new());
     let (mut due, mut stale) = (0, 0);
+    let (mut late_us, mut waited_us) = (histogram(), histogram());
     let mut begun = None;
     sleep_until(origin).await;
     loop {
@@ -182,10 +191,13 @@ async fn send(
             ));
         }
         while let Some((at_us, frame)) = made.next_if(|(at_us, _)| *at_us <= now_us) {
-            due += u64::from(plan.window_us.contains(&at_us));
-            waiting.push_back((at_us, frame));
+            if plan.window_us.contains(&at_us) {
+                due += 1;
+                late_us.saturating_record(now_us - at_us);
+            }
+            waiting.push_back((at_us, now_us, frame));
         }
-        while let Some((at_us, frame)) = waiting.front() {
+        while let Some((at_us, since_us, frame)) = waiting.front() {
             let age = Duration::from_micros(now_us.saturating_sub(*at_us));
             if age > STALE {
                 stale += u64::from(plan.window_us.contains(at_us));
@@ -203,6 +215,9 @@ async fn send(
                 epoch: 0,
             };
             packetizer.push(now.into_std(), outgoing, &mut out)?;
+            if plan.window_us.contains(at_us) {
+                waited_us.saturating_record(now_us - since_us);
+            }
             waiting.pop_front();
             give(connection, &mut budget, budgeted, now, &mut out).await;
         }
@@ -233,6 +248,8 @@ async fn send(
     Ok(Sent {
         due,
         stale,
+        late_us,
+        waited_us,
         datagrams: packetizer.counts().datagrams - datagrams,
         bytes: connection.stats().sent_bytes - stats.sent_bytes,
         cpu: own_cpu()?.saturating_sub(cpu),

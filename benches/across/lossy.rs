@@ -86,6 +86,18 @@ fn carry(
         named(name, "delivered", of_due(outcome.ages_us.len()), "%").at_least(percent),
         named(name, "age_p50", quantile_ms(&outcome.ages_us, 0.5), "ms"),
         named(name, "age_p99", quantile_ms(&outcome.ages_us, 0.99), "ms").at_most(way_ms + LATE_MS),
+        named(
+            name,
+            "sender_late_p99",
+            quantile_ms(&outcome.late_us, 0.99),
+            "ms",
+        ),
+        named(
+            name,
+            "waited_p99",
+            quantile_ms(&outcome.waited_us, 0.99),
+            "ms",
+        ),
         named(name, "given_up", of_due(outcome.stale), "%"),
         named(name, "datagrams", media, "/s"),
         named(name, "sent", sent, "Mbit/s"),
