@@ -57,12 +57,10 @@ async fn one(
     loop {
         tokio::select! {
             event = client.next() => match event {
-                Event::Media { header, .. } => {
-                    if told.window_us.contains(&header.captured_us) {
-                        let now_us = told.origin.elapsed().as_micros() as u64;
-                        let mut ages_us = ages_us.lock().unwrap_or_else(PoisonError::into_inner);
-                        ages_us.saturating_record(now_us.saturating_sub(header.captured_us));
-                    }
+                Event::Media { header, .. } if told.window_us.contains(&header.captured_us) => {
+                    let now_us = told.origin.elapsed().as_micros() as u64;
+                    let mut ages_us = ages_us.lock().unwrap_or_else(PoisonError::into_inner);
+                    ages_us.saturating_record(now_us.saturating_sub(header.captured_us));
                 }
                 Event::Closed(closed) => return Err(format!("a listener's end: {closed}").into()),
                 _ => {}
