@@ -9,6 +9,7 @@ import { VideoRate } from '../send/rate.js'
 import { isEncoderSlow } from '../send/shed.js'
 import { Uplink } from '../send/uplink.js'
 import { VideoSender } from '../send/video.js'
+import { PcmBlocks, Resampler } from '../v1/pcm.js'
 import { chunkFrame, FrameType, LEVEL_NONE } from '../wire.js'
 
 /**
@@ -58,8 +59,8 @@ export class Publisher {
   #skipped = false
   #lagging = false
   #v1Present = false
-  /** While anybody needs v1's sound. @type {import('../v1/microphone.js').V1Microphone | null} */
-  #v1 = null
+  #v1Resampler = new Resampler(defaults.sampleRate, defaults.v1.sampleRate)
+  #v1Blocks = new PcmBlocks(defaults.v1.blockFrames)
   counters = { mediaBytes: 0, v1Blocks: 0, keyframeRequests: 0, demands: 0 }
 
   /**
@@ -134,7 +135,7 @@ export class Publisher {
     if (!track || track.muted === muted) return
     track.muted = muted
     if (track.sender instanceof AudioSender) track.sender.muted = muted
-    if (muted) this.#v1?.clear()
+    if (muted) this.#v1Blocks.clear()
     this.#announce(source)
   }
 
@@ -227,13 +228,8 @@ export class Publisher {
 
   /** @param {boolean} present whether anybody in the room needs v1's sound */
   setV1Present(present) {
+    if (this.#v1Present && !present) this.#v1Blocks.clear()
     this.#v1Present = present
-    if (!present) this.#v1 = null
-    else if (!this.#v1) {
-      void import('../v1/microphone.js').then(({ V1Microphone }) => {
-        if (this.#v1Present) this.#v1 ??= new V1Microphone()
-      })
-    }
   }
 
   close() {
@@ -359,8 +355,8 @@ export class Publisher {
 
   /** @param {Float32Array} samples */
   #sendV1(samples) {
-    if (!this.#v1 || !this.#socket.connected) return
-    for (const block of this.#v1.push(samples)) {
+    if (!this.#v1Present || !this.#socket.connected) return
+    for (const block of this.#v1Blocks.push(this.#v1Resampler.process(samples))) {
       this.counters.v1Blocks++
       this.#socket.sendFrame(FrameType.AUDIO, block)
     }
