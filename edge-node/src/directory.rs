@@ -67,6 +67,11 @@ impl Directory {
         });
     }
 
+    /// Whether that is this edge.
+    pub(crate) fn is_own(&self, edge: &EdgeId) -> bool {
+        *edge == self.own
+    }
+
     /// Everybody, by name.
     pub(crate) fn all(&self) -> Vec<PublicEdge> {
         self.edges.borrow().clone()

@@ -15,6 +15,8 @@ struct Listed {
     region: String,
     url: String,
     draining: bool,
+    /// It is the one that answers: a page may know it by another address.
+    own: bool,
 }
 
 #[derive(Serialize)]
@@ -22,20 +24,26 @@ struct List {
     edges: Vec<Listed>,
 }
 
-impl From<PublicEdge> for Listed {
-    fn from(edge: PublicEdge) -> Self {
+impl Listed {
+    fn new(edge: PublicEdge, own: bool) -> Self {
         Self {
             id: edge.id.to_string(),
             region: edge.region.to_string(),
             url: edge.url,
             draining: edge.draining,
+            own,
         }
     }
 }
 
 /// Every edge that is known here.
 pub(crate) async fn list(State(directory): State<Directory>) -> impl IntoResponse {
-    let edges = directory.all().into_iter().map(Listed::from).collect();
+    let edges = directory.all().into_iter();
+    let edges = edges.map(|edge| {
+        let own = directory.is_own(&edge.id);
+        Listed::new(edge, own)
+    });
+    let edges = edges.collect();
     (FOR_EVERY_PAGE, Json(List { edges }))
 }
 
