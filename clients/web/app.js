@@ -26,11 +26,13 @@ let screen = null
 /** The call that is going on, if any. @type {Room | null} */
 let current = null
 
-/** @param {() => {close: () => void}} build */
+/** @template {{close: () => void}} Screen @param {() => Screen} build @returns {Screen} */
 function show(build) {
   screen?.close()
   clearToasts()
-  screen = build()
+  const shown = build()
+  screen = shown
+  return shown
 }
 
 /** @param {string} roomName */
@@ -62,42 +64,22 @@ async function join(roomName, choice) {
   })
   // Asked for within the press of "Join", or the browser would hold back the sound.
   const connected = room.connect({ room: roomName, name: choice.name })
-  /** @type {ReturnType<typeof showCall> | null} */
-  let call = null
-  show(() => (call = showCall(root, { room, roomName, link: linkTo(roomName), preferences, onLeave: () => leave(roomName, choice) })))
+  const call = show(() => showCall(root, { room, roomName, link: linkTo(roomName), preferences, onLeave: () => leave(roomName, choice) }))
   try {
     await connected
   } catch (error) {
     if (current === room) failed(roomName, choice, error)
     return
   }
-  if (current === room) await publish(room, choice, call)
-}
-
-/**
- * Turns on what was chosen in the lobby. What cannot be turned on is said, and the call goes on without.
- * @param {Room} room
- * @param {JoinChoice} choice
- * @param {ReturnType<typeof showCall> | null} call
- */
-async function publish(room, { microphone, camera }, call) {
-  const { microphoneId, cameraId, speakerId } = preferences
-  /** @type {Record<import('./ui/faults.js').DeviceSource, false | Promise<unknown>>} */
-  const wanted = {
-    speaker: speakerId !== '' && room.setSpeaker(speakerId),
-    microphone: microphone && room.localParticipant.setMicrophoneEnabled(true, { deviceId: microphoneId || undefined }),
-    camera: camera && room.localParticipant.setCameraEnabled(true, { deviceId: cameraId || undefined }),
-    screen: false,
-  }
-  await Promise.all(Object.entries(wanted).map(async ([source, step]) => {
-    try {
-      await step
-    } catch (error) {
-      if (current !== room) return
-      if (isDeviceError(error)) call?.deviceFailed(/** @type {keyof typeof wanted} */ (source), /** @type {Error} */ (error))
-      else toastError(error)
-    }
-  }))
+  if (current !== room) return
+  if (choice.microphone) call.turnOn('microphone')
+  if (choice.camera) call.turnOn('camera')
+  if (preferences.speakerId === '') return
+  await room.setSpeaker(preferences.speakerId).catch((error) => {
+    if (current !== room) return
+    if (isDeviceError(error)) call.deviceFailed('speaker', error)
+    else toastError(error)
+  })
 }
 
 /** Ends the current call; its events no longer change the screen. */

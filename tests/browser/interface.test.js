@@ -134,6 +134,33 @@ play('statistics are readable, and copied whole', async ({ enter, link }) => {
   assert.ok(copied.received.tracks.length >= 2)
 })
 
+play('a press counts while the device still opens', async ({ enter, link }) => {
+  const ada = await enter('Ada', {
+    init: () => {
+      const devices = navigator.mediaDevices
+      const open = devices.getUserMedia.bind(devices)
+      devices.getUserMedia = async (constraints) => {
+        await globalThis.held
+        return open(constraints)
+      }
+    },
+  })
+  const microphone = (/** @type {string} */ how) => ada.get('control-microphone').and(ada.page.locator(how)).waitFor()
+  await ada.open(link)
+  await ada.get('name').fill('Ada')
+  await ada.page.evaluate(() => void (globalThis.held = new Promise((resolve) => (globalThis.release = resolve))))
+  await ada.get('join').click()
+  await microphone('[data-on=true][aria-busy=true]')
+  await ada.get('control-microphone').click()
+  await microphone('[data-on=false][aria-busy=true]')
+  await ada.page.evaluate(() => globalThis.release())
+  await microphone('[data-on=false]:not([aria-busy])')
+  assert.equal(await ada.page.evaluate(() => globalThis.pulseRoom.localParticipant.tracks.get('microphone')?.muted), true)
+  const bob = await enter('Bob')
+  await bob.join(link)
+  await bob.page.locator('[data-testid=tile][data-name=Ada][data-muted=true]').waitFor()
+})
+
 play('each fault is one line with a way out, and gone when it is over', async ({ enter, link }) => {
   const ada = await enter('Ada')
   await ada.join(link)

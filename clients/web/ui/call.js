@@ -42,7 +42,7 @@ const CHANGES = [
  * @param {string} options.link
  * @param {import('./preferences.js').Preferences} options.preferences
  * @param {() => void} options.onLeave
- * @returns {{close: () => void, deviceFailed: (source: DeviceSource, error: Error) => void}}
+ * @returns {{close: () => void, turnOn: (device: 'microphone' | 'camera') => void, deviceFailed: (source: DeviceSource, error: Error) => void}}
  */
 export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   const closed = new AbortController()
@@ -130,9 +130,9 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
       case 'receive-less':
         return receive('low')
       case 'retry-microphone':
-        return controls.retry('microphone')
+        return controls.turnOn('microphone')
       case 'retry-camera':
-        return controls.retry('camera')
+        return controls.turnOn('camera')
       default:
         return settings(/** @type {DeviceKind} */ (action.replace('choose-', '')))
     }
@@ -317,6 +317,7 @@ export function showCall(root, { room, roomName, link, preferences, onLeave }) {
   stateChanged()
 
   return {
+    turnOn: controls.turnOn,
     deviceFailed,
     close() {
       closed.abort()

@@ -54,8 +54,9 @@ export function createControls({ room, preferences, onPanel, onMore, onHelp, onD
     },
   }
   /** @typedef {keyof typeof devices} Device */
-  /** @type {Set<Device>} */
-  const busy = new Set()
+  /** What each is to become, while it is on its way there: a device may take seconds to open. @type {Map<Device, {on: boolean}>} */
+  const wishes = new Map()
+  const isOn = (/** @type {Device} */ device) => wishes.get(device)?.on ?? devices[device].on()
   /** The space bar is held down to talk. */
   let talking = false
 
@@ -84,20 +85,29 @@ export function createControls({ room, preferences, onPanel, onMore, onHelp, onD
 
   /** @param {Device} device */
   async function press(device) {
-    if (busy.has(device) || room.state === 'connecting') return
-    busy.add(device)
-    const on = !devices[device].on()
+    // The browser asks what to share; only its answer counts.
+    if (room.state === 'connecting' || (device === 'share' && wishes.has(device))) return
+    const on = !isOn(device)
+    if (await turn(device, on)) announce(devices[device].said[Number(on)] ?? '')
+  }
+
+  /** Steps of one device are taken in order: the last wish is what it ends as. @param {Device} device @param {boolean} on */
+  async function turn(device, on) {
+    const wish = { on }
+    wishes.set(device, wish)
     update()
     try {
       await devices[device].set(on)
-      announce(devices[device].said[Number(on)] ?? '')
+      return wishes.get(device) === wish
     } catch (error) {
+      if (signal.aborted) return false
       const source = device === 'share' ? 'screen' : device
       if (isDeviceError(error) && source !== 'hand') onDeviceError(source, /** @type {Error} */ (error))
       // Who closes the browser's dialog has changed their mind; that is no failure.
       else if (nameOf(error) !== 'share_cancelled') toastError(error)
+      return false
     } finally {
-      busy.delete(device)
+      if (wishes.get(device) === wish) wishes.delete(device)
       update()
     }
   }
@@ -105,7 +115,7 @@ export function createControls({ room, preferences, onPanel, onMore, onHelp, onD
   function update() {
     if (signal.aborted) return
     for (const device of /** @type {Device[]} */ (Object.keys(devices))) {
-      const on = devices[device].on()
+      const on = isOn(device)
       const shown = buttons[device]
       const label = devices[device].labels[Number(on)] ?? ''
       if (shown.dataset['on'] !== String(on)) {
@@ -115,7 +125,7 @@ export function createControls({ room, preferences, onPanel, onMore, onHelp, onD
       setAttribute(shown, 'data-on', String(on))
       setAttribute(shown, 'aria-label', label)
       setAttribute(shown, 'data-tip', label)
-      setAttribute(shown, 'aria-busy', busy.has(device) ? 'true' : false)
+      setAttribute(shown, 'aria-busy', wishes.has(device) ? 'true' : false)
     }
   }
 
@@ -193,9 +203,9 @@ export function createControls({ room, preferences, onPanel, onMore, onHelp, onD
       // On a phone the list of participants is opened from the header.
       if (document.activeElement !== target) buttons.more.focus()
     },
-    /** Turns on what failed, once more. @param {'microphone' | 'camera'} device */
-    retry(device) {
-      if (!devices[device].on()) void press(device)
+    /** What was chosen in the lobby, or failed and is tried once more. @param {'microphone' | 'camera'} device */
+    turnOn(device) {
+      if (!isOn(device)) void turn(device, true)
     },
     /** Shares the screen, or stops. */
     share() {
