@@ -14,8 +14,8 @@ const sdk = `${repository}clients/web/sdk/`
 // What a page loads: each of these is fetched and run by itself.
 const entries = ['pulse.js', 'worker.js', 'recv/playout.worklet.js', 'send/capture.worklet.js']
 
-// Loaded by a lobby that shows a preview, and once a v1 member shows its screen, sees one or speaks.
-const later = ['./preview.js', './v1/shares.js', './v1/share-recorder.js', '../v1/audio.js']
+// Loaded before a call: what looks for its edge, and by a lobby that shows a preview. In one: once a v1 member is there.
+const later = ['./nearest.js', './preview.js', './v1/shares.js', './v1/share-recorder.js', '../v1/audio.js', '../v1/microphone.js']
 
 /** @param {string[]} external @returns {Promise<string[]>} one minified text a bundle */
 async function bundles(external) {

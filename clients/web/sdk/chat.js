@@ -22,27 +22,22 @@ import { MAX_CHAT, MAX_IMAGE } from './wire.js'
 
 export class Chat {
   #send
-  #imagesUrl
+  #imagesUrl = ''
   #token = ''
   /** @type {Map<string, Pending>} by nonce */
   #pending = new Map()
   /** The newest ones, in order. @type {ChatMessage[]} */
   messages = []
 
-  /**
-   * @param {(message: {nonce: string, text?: string, image?: string}) => void} send
-   * @param {string} socketUrl images are kept by the same edge
-   */
-  constructor(send, socketUrl) {
+  /** @param {(message: {nonce: string, text?: string, image?: string}) => void} send */
+  constructor(send) {
     this.#send = send
-    const url = new URL('/v2/images', socketUrl)
-    url.protocol = url.protocol === 'wss:' ? 'https:' : 'http:'
-    this.#imagesUrl = url.href
   }
 
-  /** @param {string} token of the newest WELCOME */
-  setToken(token) {
+  /** @param {string} token of the newest WELCOME @param {string} edge that keeps images: the socket's address */
+  setEdge(token, edge) {
     this.#token = token
+    this.#imagesUrl = new URL('/v2/images', edge.replace('ws', 'http')).href
   }
 
   /** @param {string} text @returns {Promise<ChatMessage>} */

@@ -1,4 +1,4 @@
-// Owns the life of a connection as a pure reducer: state, back-off, pings, silence, resume. Never touches a socket, a clock or chance:
+// Owns the life of a connection as a pure reducer: state, edges, back-off, pings, silence, resume. Never touches a socket, a clock or chance:
 // time and a random number come with each event, what is to be done leaves as effects.
 
 import { defaults } from './defaults.js'
@@ -10,7 +10,8 @@ import { defaults } from './defaults.js'
  * @property {ConnectionState} state
  * @property {number} generation number of the socket in use; callbacks of another one are stale
  * @property {boolean} socket whether a socket of this generation is open or opening
- * @property {number} attempt retries since the connection was last good
+ * @property {string[]} edges addresses, the one in use or wanted first; they are tried in turn
+ * @property {number} attempt since the connection was last good, from 0: this one, or the next
  * @property {number | null} retryAt
  * @property {number | null} deadline by which this attempt must be joined
  * @property {number | null} lostAt
@@ -21,16 +22,19 @@ import { defaults } from './defaults.js'
  * @property {number} epoch of the roster
  * @property {PlainError | null} lastError ERROR that announced the end of the socket
  *
- * @typedef {{type: 'connect' | 'disconnect' | 'networkChanged' | 'tick', now: number, random: number}
- *   | {type: 'woke', now: number, random: number, sleptMs: number}
- *   | {type: 'pong', now: number, generation: number, sentAt: number}
- *   | {type: 'opened' | 'received', now: number, generation: number}
- *   | {type: 'welcome', now: number, generation: number, resume: string, epoch: number}
- *   | {type: 'roster', now: number, generation: number, epoch: number, random: number}
- *   | {type: 'error', now: number, generation: number, error: PlainError}
- *   | {type: 'closed', now: number, generation: number, code: number, reason: string, random: number}} ConnectionEvent
+ * @typedef {{type: 'connect', edges: string[]}
+ *   | {type: 'disconnect' | 'networkChanged' | 'tick'}
+ *   | {type: 'woke', sleptMs: number}
+ *   | {type: 'pong', generation: number, sentAt: number}
+ *   | {type: 'opened' | 'received', generation: number}
+ *   | {type: 'welcome', generation: number, resume: string, epoch: number, alternates: string[]}
+ *   | {type: 'alternates', generation: number, alternates: string[]}
+ *   | {type: 'roster', generation: number, epoch: number}
+ *   | {type: 'error', generation: number, error: PlainError}
+ *   | {type: 'closed', generation: number, code: number, reason: string}} Happening
+ * @typedef {Happening & {now: number, random: number}} ConnectionEvent
  *
- * @typedef {{do: 'open', generation: number} | {do: 'join', resume: string | null} | {do: 'ping'} | {do: 'leave'}
+ * @typedef {{do: 'open', generation: number, edge: string} | {do: 'join', resume: string | null} | {do: 'ping'} | {do: 'leave'}
  *   | {do: 'close', code: number} | {do: 'state', state: ConnectionState, error?: PlainError | null}} ConnectionEffect
  */
 
@@ -38,7 +42,7 @@ const limits = defaults.connection
 
 /** @returns {Connection} */
 export const initialConnection = () => ({
-  state: 'disconnected', generation: 0, socket: false, attempt: 0, retryAt: null, deadline: null, lostAt: null, heardAt: 0, pingAt: 0,
+  state: 'disconnected', generation: 0, socket: false, edges: [], attempt: 0, retryAt: null, deadline: null, lostAt: null, heardAt: 0, pingAt: 0,
   probe: null, resume: null, epoch: 0, lastError: null,
 })
 
@@ -54,6 +58,16 @@ export function isFinal(code) {
 export function backoffMs(attempt, random) {
   const base = limits.backoffMs[Math.min(attempt, limits.backoffMs.length - 1)]
   return attempt < 2 ? base : base + random * limits.jitterMs
+}
+
+/** The edge of this attempt. @param {Connection} connection */
+export const edgeOf = ({ edges, attempt }) => edges[attempt % edges.length] ?? ''
+
+/** How long an attempt may take: where there are other edges, none is waited for until each has had its chance. @param {Connection} connection */
+const limitMs = ({ state, edges, attempt }) => {
+  const isFirst = state === 'connecting'
+  if (edges.length > 1 && attempt < edges.length) return attempt || isFirst ? limits.otherEdgeMs : limits.sameEdgeMs
+  return isFirst ? limits.joinTimeoutMs : limits.rejoinTimeoutMs
 }
 
 /** @param {Connection} connection @returns {number | null} when `tick` is due */
@@ -84,7 +98,7 @@ export function reduce(connection, event) {
   switch (event.type) {
     case 'connect': {
       if (connection.state !== 'disconnected' && connection.state !== 'failed') return [connection, []]
-      const fresh = { ...initialConnection(), generation: connection.generation, state: /** @type {const} */ ('connecting') }
+      const fresh = { ...initialConnection(), generation: connection.generation, state: /** @type {const} */ ('connecting'), edges: event.edges }
       const [next, effects] = open(fresh, event.now)
       return [next, [{ do: 'state', state: 'connecting' }, ...effects]]
     }
@@ -95,11 +109,13 @@ export function reduce(connection, event) {
     case 'welcome':
       return [
         {
-          ...connection, state: 'connected', attempt: 0, retryAt: null, deadline: null, lostAt: null, probe: null, lastError: null,
+          ...withAlternates(connection, event.alternates), state: 'connected', retryAt: null, deadline: null, lostAt: null, probe: null, lastError: null,
           heardAt: event.now, pingAt: event.now, resume: event.resume, epoch: event.epoch,
         },
         [{ do: 'state', state: 'connected' }],
       ]
+    case 'alternates':
+      return [withAlternates(connection, event.alternates), []]
     case 'roster': {
       if (event.epoch === connection.epoch + 1) return [{ ...connection, epoch: event.epoch, heardAt: event.now }, []]
       // A missed roster change cannot be asked for again; a resumed connection begins with the whole one.
@@ -112,8 +128,9 @@ export function reduce(connection, event) {
       const said = connection.lastError?.code === code ? connection.lastError : { name: 'connection_lost', code, message: event.reason }
       const first = connection.state === 'connecting'
       if (connection.state === 'disconnected' || connection.state === 'failed') return [connection, []]
-      if (isFinal(code) || (first && code !== 4033)) return fail(connection, code >= 4000 ? said : null)
-      return lose({ ...connection, socket: false }, event.now, event.random)
+      const isStopping = code === 4033
+      if (isFinal(code) || (first && !isStopping && isLast(connection))) return fail(connection, code >= 4000 ? said : null)
+      return lose({ ...connection, socket: false }, event.now, event.random, isStopping)
     }
     case 'networkChanged':
       return check(connection, event.now, limits.probeMs)
@@ -140,13 +157,13 @@ export function reduce(connection, event) {
 /** @param {Connection} connection @param {number} now @param {number} random @returns {[Connection, ConnectionEffect[]]} */
 function tick(connection, now, random) {
   if (connection.retryAt !== null) {
-    return now >= connection.retryAt ? open({ ...connection, retryAt: null }, now) : [connection, []]
+    return now >= connection.retryAt ? open(connection, now) : [connection, []]
   }
   if (connection.deadline !== null) {
     if (now < connection.deadline) return [connection, []]
     /** @type {ConnectionEffect} */
     const close = { do: 'close', code: 4000 }
-    const [next, effects] = connection.state === 'connecting' ? fail(connection, null) : lose(connection, now, random)
+    const [next, effects] = connection.state === 'connecting' && isLast(connection) ? fail(connection, null) : lose(connection, now, random)
     return [next, [close, ...effects]]
   }
   if (connection.state !== 'connected') return [connection, []]
@@ -173,9 +190,11 @@ function check(connection, now, patienceMs) {
     if (connection.probe) return [connection, []]
     return [{ ...connection, pingAt: now + limits.pingIntervalMs, probe: { at: now, until: now + limits.probeMs } }, [{ do: 'ping' }]]
   }
-  if (connection.retryAt !== null) return open({ ...connection, retryAt: null }, now)
-  const isStale = connection.deadline !== null && now - (connection.deadline - limits.rejoinTimeoutMs) >= patienceMs
-  return connection.state === 'reconnecting' && isStale ? open(connection, now) : [connection, []]
+  // What failed before may not fail any more: the own edge first.
+  const anew = { ...connection, attempt: 0 }
+  if (connection.retryAt !== null) return open(anew, now)
+  const isStale = connection.deadline !== null && now - (connection.deadline - limitMs(connection)) >= patienceMs
+  return connection.state === 'reconnecting' && isStale ? open(anew, now) : [connection, []]
 }
 
 /** The socket is useless, though nobody has closed it. @param {Connection} connection @param {number} now @param {number} random @returns {[Connection, ConnectionEffect[]]} */
@@ -184,12 +203,18 @@ function drop(connection, now, random) {
   return [next, [{ do: 'close', code: 4000 }, ...effects]]
 }
 
+/** Whether every edge has been tried. @param {Connection} connection */
+const isLast = ({ edges, attempt }) => attempt + 1 >= edges.length
+
+/** The edge in use, and where to go without it. @param {Connection} connection @param {string[]} alternates @returns {Connection} */
+const withAlternates = (connection, alternates) => ({ ...connection, edges: [...new Set([edgeOf(connection), ...alternates])], attempt: 0 })
+
 /** @param {Connection} connection @param {number} now @returns {[Connection, ConnectionEffect[]]} */
 function open(connection, now) {
   const generation = connection.generation + 1
   return [
-    { ...connection, generation, socket: true, lastError: null, deadline: now + (connection.state === 'connecting' ? limits.joinTimeoutMs : limits.rejoinTimeoutMs) },
-    [{ do: 'open', generation }],
+    { ...connection, generation, socket: true, retryAt: null, lastError: null, deadline: now + limitMs(connection) },
+    [{ do: 'open', generation, edge: edgeOf(connection) }],
   ]
 }
 
@@ -203,17 +228,22 @@ function fail(connection, error) {
 
 /**
  * The socket is gone or useless: wait and try again, or give up.
- * @param {Connection} connection @param {number} now @param {number} random @returns {[Connection, ConnectionEffect[]]}
+ * @param {Connection} connection @param {number} now @param {number} random
+ * @param {boolean} [isStopping] the edge is, and is not tried again before the others
+ * @returns {[Connection, ConnectionEffect[]]}
  */
-function lose(connection, now, random) {
+function lose(connection, now, random, isStopping) {
   const lostAt = connection.lostAt ?? now
   if (now - lostAt >= limits.giveUpMs) return fail(connection, null)
+  const { length } = connection.edges
+  const attempt = connection.state !== 'connected' ? connection.attempt + 1 : isStopping && length > 1 ? 1 : 0
   /** @type {Connection} */
   const next = {
     ...connection,
     // Whatever the old socket still says is stale from here on.
-    generation: connection.generation + 1, socket: false, deadline: null, probe: null, lostAt, attempt: connection.attempt + 1,
-    retryAt: now + backoffMs(connection.attempt, random), state: connection.state === 'connecting' ? 'connecting' : 'reconnecting',
+    generation: connection.generation + 1, socket: false, deadline: null, probe: null, lostAt, attempt,
+    // The others are tried at once; all of them again only after a while.
+    retryAt: now + (attempt % length ? 0 : backoffMs(attempt / length, random)), state: connection.state === 'connecting' ? 'connecting' : 'reconnecting',
   }
   return [next, next.state === connection.state ? [] : [{ do: 'state', state: next.state }]]
 }

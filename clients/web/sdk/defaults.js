@@ -2,7 +2,7 @@
 
 export const defaults = Object.freeze({
   agent: 'pulse-web/0.1.0',
-  features: Object.freeze(['v1-bridge', 'images', 'demand', 'constrained']),
+  features: Object.freeze(['v1-bridge', 'images', 'demand', 'constrained', 'alternates']),
 
   connection: Object.freeze({
     // The first retry is at once: most losses are a changed network path. Later ones give a restarting edge room to come up.
@@ -13,6 +13,9 @@ export const defaults = Object.freeze({
     joinTimeoutMs: 8000,
     // Coming back, somebody waits and knows the way: a path that was gone is tried anew before the gaps between a system's own tries grow.
     rejoinTimeoutMs: 5000,
+    // Where there are other edges: one that is there answers within three round trips of 200 ms, and one that is not may not cost more of the
+    // second in which sound is to be back. Elsewhere a handshake is longer, and nothing is gained by giving up early.
+    sameEdgeMs: 600, otherEdgeMs: 2000,
     // Two answers may be missing before this side says so and looks for another way; the edge waits for idleLimitMs.
     pingIntervalMs: 1000,
     silenceLimitMs: 2500,
@@ -26,6 +29,13 @@ export const defaults = Object.freeze({
     giveUpMs: 120_000,
     // What the worker gets to send LEAVE and close the socket before it is ended.
     closeGraceMs: 500,
+  }),
+
+  nearest: Object.freeze({
+    // Four edges are measured three times each while a person looks at the lobby; whoever takes longer than this is far away.
+    maxEdges: 4, samples: 3, budgetMs: 600,
+    // Less is noise, or nothing that anybody hears.
+    gainMs: 20, gainShare: 0.2,
   }),
 
   devices: Object.freeze({
@@ -292,27 +302,6 @@ export const defaults = Object.freeze({
   // Tiles come and go in groups; what is wanted is said once for each.
   subscribeMs: 50,
 
-  v1: Object.freeze({
-    sampleRate: 44_100,
-    blockFrames: 16_384,
-    // A block is 372 ms; this much silence before the first one lets the next be late.
-    leadMs: 100,
-    // More than this waiting ahead of a new block is backlog.
-    maxDepthMs: 600,
-    // No block for this long: the member has muted (v1 has no message for it).
-    silentAfterMs: 1200,
-    shareSliceMs: 500,
-    shareBitrate: 1_500_000,
-    // A late joiner's picture starts at a keyframe.
-    shareKeyframeMs: 2000,
-    shareTargetS: 0.5,
-    shareMinRate: 0.8,
-    shareMaxRate: 1.5,
-    // Further behind than this is jumped over, not caught up with.
-    shareJumpS: 3,
-    // Played media that is kept in the SourceBuffer.
-    shareKeepS: 10,
-    // Chunks waiting for the SourceBuffer: 15 s of them.
-    shareQueue: 30,
-  }),
+  // The original's; how its sound and shares are played and recorded is in v1/defaults.js, which is loaded with what does that.
+  v1: Object.freeze({ sampleRate: 44_100, blockFrames: 16_384 }),
 })

@@ -10,6 +10,7 @@ import { LocalParticipant } from './local-participant.js'
 import { People } from './people.js'
 import { AudioOutput } from './recv/playout.js'
 import { canChooseSpeaker, decodeFeatures } from './support.js'
+import { socketUrl } from './wire.js'
 
 export { createLocalPreview, listDevices, setCameraSize } from './devices.js'
 export { PulseError } from './errors.js'
@@ -27,22 +28,20 @@ export { Track } from './track.js'
  * @typedef {import('./worker/messages.js').ToWorker} ToWorker
  */
 
-/** @returns {string} where the page came from, by WebSocket */
-function defaultUrl() {
-  const url = new URL('/v2', location.href)
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
-  return url.href
-}
-
+/** @returns {Promise<string[]>} addresses of the edges to be tried, best first: the nearest one, and where the page came from */
+const findEdges = () => import('./nearest.js').then(({ findEdges }) => findEdges(origin), () => [origin]).then((found) => found.map(socketUrl))
 const createWorker = () => new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'pulse' })
 /** Loaded ahead of time. @type {Worker | null} */
 let spare = null
 /** What this browser decodes, asked once. @type {Promise<string[]> | null} */
 let decoding = null
+/** Measured ahead of time. @type {Promise<string[]> | null} */
+let nearest = null
 
 /** Loads what the next call needs, so that its `connect` takes only as long as the network; to be called while the person still decides. */
 export function prepare() {
   decoding ??= decodeFeatures()
+  nearest = findEdges()
   if (spare) return
   spare = createWorker()
   // What does not load now may load when it is needed.
@@ -90,10 +89,10 @@ export class Room extends EventTarget {
   #hasPlayed = false
 
   /**
-   * @param {{url?: string, audioOnly?: boolean, receiveQuality?: ReceiveQuality, videoCodecs?: string[]}} [options] videoCodecs: wanted for
-   *   what is sent, best first, such as ['av1', 'vp9', 'vp8']; taken where everybody can show it
+   * @param {{url?: string, audioOnly?: boolean, receiveQuality?: ReceiveQuality, videoCodecs?: string[]}} [options] url: the edge; without it
+   *   the nearest of those that the page's own one knows; videoCodecs: wanted for what is sent, best first, such as ['av1', 'vp9', 'vp8']; taken where everybody can show it
    */
-  constructor({ url = defaultUrl(), audioOnly = false, receiveQuality = audioOnly ? 'audioOnly' : 'auto', videoCodecs = [] } = {}) {
+  constructor({ url, audioOnly = false, receiveQuality = audioOnly ? 'audioOnly' : 'auto', videoCodecs = [] } = {}) {
     super()
     this.#url = url
     this.#receiveQuality = receiveQuality
@@ -101,7 +100,7 @@ export class Room extends EventTarget {
     this.#people = new People({
       post: (message, transfer) => this.#post(message, transfer), audio: () => this.#output, emit: (name, detail) => this.#emit(name, detail),
     })
-    this.#chat = new Chat((message) => this.#post({ do: 'chat', ...message }), url)
+    this.#chat = new Chat((message) => this.#post({ do: 'chat', ...message }))
     this.localParticipant = this.#createLocal()
   }
 
@@ -127,11 +126,11 @@ export class Room extends EventTarget {
     // Whoever leaves before connecting has begun is answered all the same.
     connected.catch(() => {})
     this.#onState('connecting', null)
-    const decode = await (decoding ??= decodeFeatures())
+    const [decode, edges] = await Promise.all([(decoding ??= decodeFeatures()), this.#url ? [this.#url] : (nearest ??= findEdges())])
     // Who has left again meanwhile has been answered already.
     if (this.#worker === worker) {
       this.#post({ do: 'subscribe', quality: this.#receiveQuality })
-      this.#post({ do: 'connect', url: this.#url, room, name, videoCodecs: this.#videoCodecs, decode })
+      this.#post({ do: 'connect', edges, room, name, videoCodecs: this.#videoCodecs, decode })
     }
     return connected
   }
@@ -326,7 +325,7 @@ export class Room extends EventTarget {
         return
       case 'welcome':
         this.localParticipant.id = message.id
-        this.#chat.setToken(message.uploads)
+        this.#chat.setEdge(message.uploads, message.edge)
         this.#people.reset(message.participants)
         return
       case 'roster':

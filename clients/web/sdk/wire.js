@@ -20,6 +20,9 @@ export const MAX_IMAGE = 1_048_576
 /** The id of what the server itself says, and of a JOIN. */
 export const ZERO_ID = '\0'.repeat(ID_BYTES)
 
+/** @param {string} origin of an edge @returns {string} where its socket is */
+export const socketUrl = (origin) => `${origin.replace('http', 'ws')}/v2`
+
 const KEYFRAME = 1
 const DISCARDABLE = 2
 const LAST = 4

@@ -114,7 +114,7 @@ function onControl(type, id, message) {
       if (handRaised && !message.resumed) sendUpdate({ hand: true })
       subscriber.reset(message.roster.participants)
       publisher.setV1Present(subscriber.hasV1)
-      post({ on: 'welcome', id: message.id, uploads: message.uploads, participants: message.roster.participants })
+      post({ on: 'welcome', id: message.id, edge: socket.edge, uploads: message.uploads, participants: message.roster.participants })
       return
     case FrameType.ROSTER:
       for (const participant of message.joined) subscriber.join(participant)
@@ -242,7 +242,7 @@ function reportStatistics() {
   judge(sent, received)
   const rttMs = Math.round(socket.rttMs * 10) / 10
   const connection = { ...socket.counters, internalErrors }
-  post({ on: 'statistics', statistics: { rttMs, connection, limitation: shedding.statistics(), quality: { mos: quality.mos, rttMs, label: quality.word }, sent, received } })
+  post({ on: 'statistics', statistics: { edge: socket.edge, region: socket.region, rttMs, connection, limitation: shedding.statistics(), quality: { mos: quality.mos, rttMs, label: quality.word }, sent, received } })
 }
 
 /** @param {{uplinkDelayMs: number}} sent @param {{tracks: any[]}} received */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { backoffMs, initialConnection, isFinal, nextTimeout, reduce, sleptMs } from '../sdk/connection.js'
+import { backoffMs, edgeOf, initialConnection, isFinal, nextTimeout, reduce, sleptMs } from '../sdk/connection.js'
 import { defaults } from '../sdk/defaults.js'
 
 const random = 0.5
@@ -20,9 +20,12 @@ function run(...events) {
   return { connection, effects, names: effects.map((effect) => (effect.do === 'state' ? effect.state : effect.do)) }
 }
 
-const connect = { type: 'connect' }
+const OWN = 'wss://own.example/v2'
+const [SGP, IAD] = ['wss://sgp.example/v2', 'wss://iad.example/v2']
+const connect = { type: 'connect', edges: [OWN] }
 const opened = ({ generation }) => ({ type: 'opened', generation })
-const welcome = ({ generation }) => ({ type: 'welcome', generation, resume: 'token', epoch: 7 })
+const welcome = ({ generation }) => ({ type: 'welcome', generation, resume: 'token', epoch: 7, alternates: [] })
+const welcomeWith = (...alternates) => ({ generation }) => ({ type: 'welcome', generation, resume: 'token', epoch: 7, alternates })
 const closed = (code, now = 0) => ({ generation }) => ({ type: 'closed', generation, code, reason: '', now })
 const joined = [connect, opened, welcome]
 
@@ -186,4 +189,92 @@ test('sleep is seen by either clock', () => {
   assert.equal(sleptMs(before, { now: 63_000, wall: 112_000 }, 3000), 60_000, 'the timer came late')
   assert.equal(sleptMs(before, { now: 3000, wall: 112_000 }, 3000), 60_000, 'the monotonic clock stood still')
   assert.equal(sleptMs(before, { now: 3000, wall: 0 }, 3000), 0, 'a wall clock set back is no sleep')
+})
+
+/** The edges that were tried, in order. */
+const tried = ({ effects }) => effects.flatMap((effect) => (effect.do === 'open' ? [effect.edge] : []))
+const tick = (now) => ({ type: 'tick', now })
+const { sameEdgeMs, otherEdgeMs, rejoinTimeoutMs, silenceLimitMs } = defaults.connection
+const inCluster = [connect, opened, welcomeWith(SGP, IAD)]
+
+test('a lost edge is tried once, shortly, and then the others at once, with the same token', () => {
+  const lost = run(...inCluster, closed(1006, 100), tick(100))
+  assert.deepEqual(tried(lost), [OWN, OWN])
+  assert.equal(nextTimeout(lost.connection), 100 + sameEdgeMs)
+  const gone = run(...inCluster, closed(1006, 100), tick(100), tick(100 + sameEdgeMs))
+  assert.equal(nextTimeout(gone.connection), 100 + sameEdgeMs, 'nothing is waited for between edges')
+  const elsewhere = run(...inCluster, closed(1006, 100), tick(100), closed(1006, 101), tick(101), opened)
+  assert.deepEqual(tried(elsewhere), [OWN, OWN, SGP])
+  assert.deepEqual(elsewhere.effects.at(-1), { do: 'join', resume: 'token' })
+  assert.equal(nextTimeout(elsewhere.connection), 101 + otherEdgeMs)
+  const further = run(...inCluster, closed(1006, 100), tick(100), closed(1006, 101), tick(101), tick(101 + otherEdgeMs), tick(101 + otherEdgeMs))
+  assert.deepEqual(tried(further), [OWN, OWN, SGP, IAD])
+  assert.equal(further.connection.state, 'reconnecting')
+})
+
+test('packets that vanish lead to another edge in time for sound within 4 s', () => {
+  const { connection } = run(...inCluster, tick(0))
+  let [next] = reduce(connection, { type: 'tick', now: silenceLimitMs, random })
+  const at = []
+  for (let now = silenceLimitMs; next.state === 'reconnecting' && at.length < 2; now = nextTimeout(next)) {
+    const [after, effects] = reduce(next, { type: 'tick', now, random })
+    at.push(...effects.flatMap((effect) => (effect.do === 'open' ? [[effect.edge, now]] : [])))
+    next = after
+  }
+  assert.deepEqual(at, [[OWN, silenceLimitMs], [SGP, silenceLimitMs + sameEdgeMs]])
+  assert.ok(silenceLimitMs + sameEdgeMs <= 3200, 'which leaves 800 ms for a handshake')
+})
+
+test('when nobody answers all are tried again, later each time and with more patience', () => {
+  let { connection } = run(...inCluster, closed(1006, 0))
+  const seen = []
+  for (let count = 0; count < 9; count++) {
+    const from = connection.retryAt
+    const [open, [effect]] = reduce(connection, { type: 'tick', now: from, random: 0 })
+    seen.push([effect.edge, from, open.deadline - from])
+    connection = reduce(open, { type: 'closed', now: from, generation: open.generation, code: 1006, reason: '', random: 0 })[0]
+  }
+  assert.deepEqual(seen, [
+    [OWN, 0, sameEdgeMs], [SGP, 0, otherEdgeMs], [IAD, 0, otherEdgeMs],
+    [OWN, 300, rejoinTimeoutMs], [SGP, 300, rejoinTimeoutMs], [IAD, 300, rejoinTimeoutMs],
+    [OWN, 1500, rejoinTimeoutMs], [SGP, 1500, rejoinTimeoutMs], [IAD, 1500, rejoinTimeoutMs],
+  ])
+})
+
+test('an edge that stops is left for another at once, and tried last; without another it is waited for', () => {
+  const sent = run(...inCluster, closed(4033, 5), tick(5))
+  assert.deepEqual(tried(sent), [OWN, SGP])
+  const back = run(...inCluster, closed(4033, 5), tick(5), closed(1006, 6), tick(6), closed(1006, 7), tick(7 + 300))
+  assert.deepEqual(tried(back), [OWN, SGP, IAD, OWN])
+  assert.deepEqual(tried(run(...joined, closed(4033, 5), tick(5))), [OWN, OWN])
+})
+
+test('whoever has moved counts from the new edge', () => {
+  const moved = [...inCluster, closed(4033), tick(0), opened, welcomeWith(OWN, IAD)]
+  const { connection } = run(...moved)
+  assert.deepEqual([edgeOf(connection), connection.edges], [SGP, [SGP, OWN, IAD]])
+  assert.deepEqual(tried(run(...moved, closed(1006), tick(0), closed(1006), tick(0))), [OWN, SGP, SGP, OWN])
+})
+
+test('the newest list of alternates counts, and never holds the edge in use', () => {
+  const told = (...alternates) => ({ generation }) => ({ type: 'alternates', generation, alternates })
+  assert.deepEqual(run(...joined, told(OWN, IAD)).connection.edges, [OWN, IAD])
+  assert.deepEqual(run(...inCluster, told()).connection.edges, [OWN])
+  assert.deepEqual(tried(run(...inCluster, told(IAD), closed(4033), tick(0))), [OWN, IAD])
+})
+
+test('a nearest edge that does not let anybody in is no obstacle: the own one follows', () => {
+  const both = { type: 'connect', edges: [SGP, OWN] }
+  const refused = run(both, closed(1006), tick(0), opened, welcome)
+  assert.deepEqual(tried(refused), [SGP, OWN])
+  assert.equal(refused.connection.state, 'connected')
+  assert.equal(nextTimeout(run(both).connection), otherEdgeMs)
+  assert.deepEqual(tried(run(both, tick(otherEdgeMs), tick(otherEdgeMs))), [SGP, OWN])
+  assert.equal(run(both, closed(1006), tick(0), closed(1006)).connection.state, 'failed')
+  assert.equal(run(both, closed(4013)).connection.state, 'failed', 'a full room is full everywhere')
+})
+
+test('another network is a new chance for the own edge', () => {
+  const { effects } = run(...inCluster, closed(1006), tick(0), closed(1006), tick(0), closed(1006), { type: 'networkChanged' })
+  assert.deepEqual(effects.at(-1).edge, OWN)
 })

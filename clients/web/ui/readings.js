@@ -10,6 +10,7 @@
  * @property {string} tone excellent, good, poor, lost, or empty where nothing is known
  * @property {string} mos
  * @property {string} roundTrip
+ * @property {string} edge where the call is carried
  * @property {string} up
  * @property {string} down
  * @property {{id: string, name: string, lines: Line[]}[]} people
@@ -47,13 +48,15 @@ export function readingsOf(statistics, names, now, before) {
     readings: {
       label: LABELS[tone] ?? 'Measuring…', tone,
       mos: typeof quality.mos === 'number' ? quality.mos.toFixed(1) : NONE,
-      roundTrip: ms(quality.rttMs ?? statistics['rttMs']),
+      roundTrip: ms(quality.rttMs ?? statistics['rttMs']), edge: edgeOf(statistics),
       up: rate(sent), down: rate(received), people,
     },
     before: { at: now, concealedMs },
   }
 }
 
+/** @param {Record<string, any>} statistics @returns {string} where the call is carried: region and host */
+const edgeOf = ({ edge, region }) => [region, edge ? new URL(edge).host : ''].filter(Boolean).join(' · ') || NONE
 /** @param {any} side @returns {Record<string, any>[]} */
 const tracksOf = (side) => (Array.isArray(side?.tracks) ? side.tracks : [])
 /** @param {Record<string, any>} track */

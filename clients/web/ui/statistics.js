@@ -17,7 +17,7 @@ const REFRESH_MS = 1_000
 export function createStatistics(room, signal) {
   const label = el('strong', { 'data-testid': 'quality-label' })
   const tone = el('div', { class: 'reading-quality' }, icon('signal'), el('div', {}, label, el('span', {}, 'Your call')))
-  const values = { mos: el('dd', { 'data-testid': 'reading-mos' }), roundTrip: el('dd', { 'data-testid': 'reading-rtt' }), up: el('dd', { 'data-testid': 'reading-up' }), down: el('dd', { 'data-testid': 'reading-down' }) }
+  const values = { mos: el('dd', { 'data-testid': 'reading-mos' }), roundTrip: el('dd', { 'data-testid': 'reading-rtt' }), edge: el('dd', { 'data-testid': 'reading-edge' }), up: el('dd', { 'data-testid': 'reading-up' }), down: el('dd', { 'data-testid': 'reading-down' }) }
   const summary = el(
     'dl',
     { class: 'readings' },
@@ -25,6 +25,7 @@ export function createStatistics(room, signal) {
     el('div', {}, el('dt', {}, 'Round trip'), values.roundTrip),
     el('div', {}, el('dt', {}, 'Sending'), values.up),
     el('div', {}, el('dt', {}, 'Receiving'), values.down),
+    el('div', {}, el('dt', {}, 'Server'), values.edge),
   )
   const people = el('div', { class: 'reading-people', 'data-testid': 'reading-people' })
   const counters = el('dl', { class: 'statistics', 'data-testid': 'statistics' })

@@ -2,6 +2,7 @@
 
 import { defaults } from '../defaults.js'
 import { join } from '../recv/samples.js'
+import { v1Defaults } from './defaults.js'
 import { pcmToFloat, Resampler } from './pcm.js'
 
 export class V1AudioReceiver {
@@ -45,7 +46,7 @@ export class V1AudioReceiver {
     }
     this.#setMuted(false)
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#setMuted(true), defaults.v1.silentAfterMs)
+    this.#timer = setTimeout(() => this.#setMuted(true), v1Defaults.silentAfterMs)
     return samples
   }
 
@@ -62,13 +63,13 @@ export class V1AudioReceiver {
   /** @param {import('../recv/output.js').Output} output @param {Float32Array<ArrayBuffer>} samples */
   #write(output, samples) {
     const { depthMs } = output
-    if (depthMs > defaults.v1.maxDepthMs) {
+    if (depthMs > v1Defaults.maxDepthMs) {
       this.counters.dropped++
       return
     }
     if (depthMs === 0) {
       if (this.#playing) this.counters.underruns++
-      output.write([new Float32Array((defaults.v1.leadMs * defaults.sampleRate) / 1000)])
+      output.write([new Float32Array((v1Defaults.leadMs * defaults.sampleRate) / 1000)])
       samples = join(undefined, samples)
     }
     this.#playing = true

@@ -1,7 +1,7 @@
 // Owns the picture of a v1 member's screen share: WebM chunks → MediaSource → video element, kept near the live edge.
 // Sound goes through the given node like all other. Never parses WebM.
 
-import { defaults } from '../defaults.js'
+import { v1Defaults } from './defaults.js'
 
 export class SharePlayer {
   /** @type {HTMLVideoElement} */
@@ -47,7 +47,7 @@ export class SharePlayer {
   append(chunk) {
     this.counters.chunks++
     // The first chunk is the init segment; without it nothing after it can be read.
-    if (this.#queue.length >= defaults.v1.shareQueue) {
+    if (this.#queue.length >= v1Defaults.shareQueue) {
       this.#queue.splice(this.#buffer ? 0 : 1, 1)
       this.counters.dropped++
     }
@@ -71,8 +71,8 @@ export class SharePlayer {
     const buffer = this.#buffer
     if (!buffer || buffer.updating || this.#closed || this.#source.readyState !== 'open') return
     const { buffered } = buffer
-    const old = this.video.currentTime - defaults.v1.shareKeepS
-    if (buffered.length > 0 && buffered.start(0) < old - defaults.v1.shareKeepS) {
+    const old = this.video.currentTime - v1Defaults.shareKeepS
+    if (buffered.length > 0 && buffered.start(0) < old - v1Defaults.shareKeepS) {
       buffer.remove(0, old)
       return
     }
@@ -96,9 +96,9 @@ export class SharePlayer {
     const ahead = end - video.currentTime
     const lastStart = buffered.start(buffered.length - 1)
     // In front of the newest range there is a hole that playing never gets over.
-    if (ahead > defaults.v1.shareJumpS || video.currentTime < lastStart) {
+    if (ahead > v1Defaults.shareJumpS || video.currentTime < lastStart) {
       this.counters.jumps++
-      video.currentTime = Math.max(lastStart, end - defaults.v1.shareTargetS)
+      video.currentTime = Math.max(lastStart, end - v1Defaults.shareTargetS)
       return
     }
     video.playbackRate = playbackRate(ahead)
@@ -107,6 +107,6 @@ export class SharePlayer {
 
 /** @param {number} ahead s of media that are buffered ahead @returns {number} */
 export function playbackRate(ahead) {
-  const { shareTargetS, shareMinRate, shareMaxRate } = defaults.v1
+  const { shareTargetS, shareMinRate, shareMaxRate } = v1Defaults
   return Math.min(shareMaxRate, Math.max(shareMinRate, 1 + (ahead - shareTargetS) * 0.5))
 }

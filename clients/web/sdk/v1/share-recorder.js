@@ -2,6 +2,7 @@
 
 import { defaults } from '../defaults.js'
 import { FrameType } from '../wire.js'
+import { v1Defaults } from './defaults.js'
 
 export class ShareRecorder {
   #recorder
@@ -19,7 +20,7 @@ export class ShareRecorder {
     const sound = stream.getAudioTracks().length > 0
     const mime = `video/webm;codecs=${sound ? 'vp8,opus' : 'vp8'}`
     this.#recorder = new MediaRecorder(stream, /** @type {MediaRecorderOptions} */ ({
-      mimeType: mime, videoBitsPerSecond: defaults.v1.shareBitrate, videoKeyFrameIntervalDuration: defaults.v1.shareKeyframeMs,
+      mimeType: mime, videoBitsPerSecond: v1Defaults.shareBitrate, videoKeyFrameIntervalDuration: v1Defaults.shareKeyframeMs,
     }))
     send(FrameType.SCREEN_SHARE_START, new TextEncoder().encode(mime))
     this.#recorder.ondataavailable = ({ data }) => {
@@ -29,7 +30,7 @@ export class ShareRecorder {
         if (!this.#stopped) this.#send(FrameType.SCREEN_SHARE, chunk)
       })
     }
-    this.#recorder.start(defaults.v1.shareSliceMs)
+    this.#recorder.start(v1Defaults.shareSliceMs)
   }
 
   stop() {

@@ -14,8 +14,8 @@ export type ParticipantInfo = {
 }
 
 export type ToWorker =
-  /** videoCodecs: wanted for sending, best first; decode: the features of hello that say what can be decoded */
-  | { do: 'connect'; url: string; room: string; name: string; videoCodecs: string[]; decode: string[] }
+  /** edges: addresses, tried in turn; videoCodecs: wanted for sending, best first; decode: the features of hello that say what can be decoded */
+  | { do: 'connect'; edges: string[]; room: string; name: string; videoCodecs: string[]; decode: string[] }
   | { do: 'disconnect' }
   /** The way to the edge may be another one, or this machine was asleep: is the connection still good? */
   | { do: 'networkChanged' }
@@ -39,7 +39,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { on: 'state'; state: import('../connection.js').ConnectionState; error: PlainError | null }
-  | { on: 'welcome'; id: string; uploads: string; participants: ParticipantInfo[] }
+  /** edge: the address in use */
+  | { on: 'welcome'; id: string; edge: string; uploads: string; participants: ParticipantInfo[] }
   | { on: 'roster'; joined: ParticipantInfo[]; updated: ParticipantInfo[]; left: { id: string; reason: string }[] }
   | { on: 'trackConfig'; participant: string; track: TrackInfo }
   | { on: 'trackStop'; participant: string; source: Source }

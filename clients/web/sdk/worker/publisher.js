@@ -9,7 +9,6 @@ import { VideoRate } from '../send/rate.js'
 import { isEncoderSlow } from '../send/shed.js'
 import { Uplink } from '../send/uplink.js'
 import { VideoSender } from '../send/video.js'
-import { PcmBlocks, Resampler } from '../v1/pcm.js'
 import { chunkFrame, FrameType, LEVEL_NONE } from '../wire.js'
 
 /**
@@ -59,8 +58,8 @@ export class Publisher {
   #skipped = false
   #lagging = false
   #v1Present = false
-  #v1Resampler = new Resampler(defaults.sampleRate, defaults.v1.sampleRate)
-  #v1Blocks = new PcmBlocks(defaults.v1.blockFrames)
+  /** While anybody needs v1's sound. @type {import('../v1/microphone.js').V1Microphone | null} */
+  #v1 = null
   counters = { mediaBytes: 0, v1Blocks: 0, keyframeRequests: 0, demands: 0 }
 
   /**
@@ -135,7 +134,7 @@ export class Publisher {
     if (!track || track.muted === muted) return
     track.muted = muted
     if (track.sender instanceof AudioSender) track.sender.muted = muted
-    if (muted) this.#v1Blocks.clear()
+    if (muted) this.#v1?.clear()
     this.#announce(source)
   }
 
@@ -228,8 +227,13 @@ export class Publisher {
 
   /** @param {boolean} present whether anybody in the room needs v1's sound */
   setV1Present(present) {
-    if (this.#v1Present && !present) this.#v1Blocks.clear()
     this.#v1Present = present
+    if (!present) this.#v1 = null
+    else if (!this.#v1) {
+      void import('../v1/microphone.js').then(({ V1Microphone }) => {
+        if (this.#v1Present) this.#v1 ??= new V1Microphone()
+      })
+    }
   }
 
   close() {
@@ -355,8 +359,8 @@ export class Publisher {
 
   /** @param {Float32Array} samples */
   #sendV1(samples) {
-    if (!this.#v1Present || !this.#socket.connected) return
-    for (const block of this.#v1Blocks.push(this.#v1Resampler.process(samples))) {
+    if (!this.#v1 || !this.#socket.connected) return
+    for (const block of this.#v1.push(samples)) {
       this.counters.v1Blocks++
       this.#socket.sendFrame(FrameType.AUDIO, block)
     }

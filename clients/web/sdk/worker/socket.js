@@ -1,12 +1,11 @@
 // Owns the WebSocket: drives the connection reducer, frames what leaves, parses what arrives, counts both.
 // Decides nothing about reconnecting (connection.js) and nothing about media (publisher, subscriber).
 
-import { initialConnection, nextTimeout, reduce, sleptMs } from '../connection.js'
+import { edgeOf, initialConnection, nextTimeout, reduce, sleptMs } from '../connection.js'
 import { defaults } from '../defaults.js'
-import { encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseMedia, WireError, ZERO_ID } from '../wire.js'
+import { encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseMedia, socketUrl, WireError, ZERO_ID } from '../wire.js'
 
 /**
- * @typedef {import('../connection.js').ConnectionEvent} ConnectionEvent
  * @typedef {import('../connection.js').ConnectionState} ConnectionState
  * @typedef {object} SocketHandlers
  * @property {(state: ConnectionState, error: import('../errors.js').PlainError | null) => void} onState
@@ -17,16 +16,21 @@ import { encodeControl, encodeFrame, FrameType, parseControl, parseFrame, parseM
 
 const V1_TYPES = new Set([FrameType.AUDIO, FrameType.SCREEN_SHARE, FrameType.SCREEN_SHARE_STOP, FrameType.SCREEN_SHARE_START])
 
+/** @param {{url: string}[]} [alternates] */
+const addresses = (alternates = []) => alternates.map(({ url }) => socketUrl(url))
+
 export class Socket {
   #connection = initialConnection()
   /** @type {WebSocket | null} */
   #webSocket = null
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer
-  #target = { url: '', room: '', name: '', decode: /** @type {string[]} */ ([]) }
+  #target = { room: '', name: '', decode: /** @type {string[]} */ ([]) }
   #handlers
   id = ZERO_ID
   rttMs = 0
+  /** Where the edge stands. */
+  region = ''
   /** What the edge's hello lists. @type {ReadonlySet<string>} */
   edgeFeatures = new Set()
   counters = {
@@ -46,19 +50,24 @@ export class Socket {
     return this.#connection.state
   }
 
-  /** @param {{url: string, room: string, name: string, decode: string[]}} target */
+  /** The address in use. */
+  get edge() {
+    return edgeOf(this.#connection)
+  }
+
+  /** @param {{edges: string[], room: string, name: string, decode: string[]}} target */
   connect(target) {
     this.#target = target
-    this.#handle({ type: 'connect', now: performance.now(), random: Math.random() })
+    this.#handle({ type: 'connect', edges: target.edges })
   }
 
   disconnect() {
-    this.#handle({ type: 'disconnect', now: performance.now(), random: Math.random() })
+    this.#handle({ type: 'disconnect' })
   }
 
   /** The way to the edge may be another one: it is tried at once. */
   networkChanged() {
-    this.#handle({ type: 'networkChanged', now: performance.now(), random: Math.random() })
+    this.#handle({ type: 'networkChanged' })
   }
 
   /** @param {number} type @param {object} message */
@@ -82,14 +91,14 @@ export class Socket {
     this.counters.sentBytes += bytes.length
   }
 
-  /** @param {ConnectionEvent} event */
+  /** @param {import('../connection.js').Happening} event */
   #handle(event) {
-    const [next, effects] = reduce(this.#connection, event)
+    const [next, effects] = reduce(this.#connection, { ...event, now: performance.now(), random: Math.random() })
     this.#connection = next
     for (const effect of effects) {
       switch (effect.do) {
         case 'open':
-          this.#open(effect.generation)
+          this.#open(effect.generation, effect.edge)
           break
         case 'join':
           this.sendControl(FrameType.JOIN, {
@@ -125,18 +134,24 @@ export class Socket {
     const slept = sleptMs(before, { now, wall: Date.now() }, due)
     if (slept >= defaults.connection.sleptMs) {
       this.counters.wakes++
-      this.#handle({ type: 'woke', now, sleptMs: slept, random: Math.random() })
-    } else this.#handle({ type: 'tick', now, random: Math.random() })
+      this.#handle({ type: 'woke', sleptMs: slept })
+    } else this.#handle({ type: 'tick' })
   }
 
-  /** @param {number} generation */
-  #open(generation) {
+  /** @param {number} generation @param {string} edge */
+  #open(generation, edge) {
     this.#close(4000)
-    const webSocket = new WebSocket(this.#target.url, 'pulse.v2')
+    let webSocket
+    try {
+      webSocket = new WebSocket(edge, 'pulse.v2')
+    } catch (error) {
+      // An address that this browser may not use is as one where nobody answers.
+      return console.error(error)
+    }
     webSocket.binaryType = 'arraybuffer'
-    webSocket.onopen = () => this.#handle({ type: 'opened', now: performance.now(), generation })
+    webSocket.onopen = () => this.#handle({ type: 'opened', generation })
     webSocket.onclose = ({ code, reason }) => {
-      this.#handle({ type: 'closed', now: performance.now(), random: Math.random(), generation, code, reason })
+      this.#handle({ type: 'closed', generation, code, reason })
     }
     webSocket.onmessage = ({ data }) => this.#onMessage(generation, data)
     this.#webSocket = webSocket
@@ -157,7 +172,7 @@ export class Socket {
     const bytes = new Uint8Array(data)
     this.counters.receivedMessages++
     this.counters.receivedBytes += bytes.length
-    this.#connection = reduce(this.#connection, { type: 'received', now: performance.now(), generation })[0]
+    this.#connection = reduce(this.#connection, { type: 'received', generation, now: performance.now(), random: 0 })[0]
     try {
       if (bytes[36] === FrameType.MEDIA) {
         this.#handlers.onMedia(parseMedia(bytes))
@@ -178,31 +193,34 @@ export class Socket {
 
   /** @param {number} generation @param {number} type @param {string} id @param {Uint8Array} payload */
   #onControl(generation, type, id, payload) {
-    const now = performance.now()
     const message = parseControl(type, payload)
     switch (type) {
       case FrameType.WELCOME:
         this.id = message.id
         this.edgeFeatures = new Set(message.hello.features)
+        this.region = message.region ?? ''
         this.#handlers.onControl(type, id, message)
-        this.#handle({ type: 'welcome', now, generation, resume: message.resume, epoch: message.roster.epoch })
+        this.#handle({ type: 'welcome', generation, resume: message.resume, epoch: message.roster.epoch, alternates: addresses(message.alternates) })
+        return
+      case FrameType.ALTERNATES:
+        this.#handle({ type: 'alternates', generation, alternates: addresses(message.alternates) })
         return
       case FrameType.ROSTER:
-        this.#handle({ type: 'roster', now, generation, epoch: message.epoch, random: Math.random() })
+        this.#handle({ type: 'roster', generation, epoch: message.epoch })
         if (generation === this.#connection.generation) this.#handlers.onControl(type, id, message)
         return
       case FrameType.PING:
         this.sendControl(FrameType.PONG, { t: message.t })
         return
       case FrameType.PONG: {
-        const sample = Math.max(0, now - message.t)
+        const sample = Math.max(0, performance.now() - message.t)
         this.rttMs = this.rttMs ? this.rttMs * 0.8 + sample * 0.2 : sample
         if (this.#connection.probe && message.t >= this.#connection.probe.at) this.counters.proven++
-        this.#handle({ type: 'pong', now, generation, sentAt: message.t })
+        this.#handle({ type: 'pong', generation, sentAt: message.t })
         return
       }
       case FrameType.ERROR:
-        if (message.ends) this.#handle({ type: 'error', now, generation, error: message })
+        if (message.ends) this.#handle({ type: 'error', generation, error: message })
         this.#handlers.onControl(type, id, message)
         return
       default:
