@@ -1,4 +1,5 @@
-// A call between pages of different edges, with core a process of its own: the same as on one edge, and it goes on when core is gone.
+// A call between pages of different edges, with core a process of its own: the same as on one edge, and it goes on when core or an
+// edge is gone.
 
 import assert from 'node:assert/strict'
 import { FAKE_MICROPHONE_HZ } from './harness/browser.js'
@@ -32,4 +33,27 @@ play('two people at different edges see, hear and write to each other', async ({
   await ada.hears({ hz: FAKE_MICROPHONE_HZ })
   await bob.seesMoving(bob.picture('Ada'), 20)
   await bob.state('connected')
+})
+
+play('who is at an edge that is killed goes on at another', async ({ enter, room, note, onEnd }) => {
+  const cluster = await startCluster(['fra/fra-1', 'sgp/sgp-1'])
+  onEnd(() => cluster.stop())
+  const [ada, bob] = [await enter('Ada', { tolerate: [/WebSocket/] }), await enter('Bob')]
+  await ada.join(cluster.edges[0].linkTo(room))
+  await bob.join(cluster.edges[1].linkTo(room))
+  await bob.sees(2)
+  await bob.hears({ hz: FAKE_MICROPHONE_HZ })
+  const before = Date.now()
+  await cluster.edges[0].kill()
+  const other = cluster.edges[1].origin.replace('http', 'ws')
+  await ada.page.waitForFunction((other) => {
+    const { state, edge } = globalThis.pulseRoom.statistics()
+    return state === 'connected' && edge.startsWith(other)
+  }, other)
+  note(`connected at another edge ${Date.now() - before} ms after the kill`)
+  await bob.hears({ hz: FAKE_MICROPHONE_HZ })
+  await ada.hears({ hz: FAKE_MICROPHONE_HZ })
+  await ada.seesMoving(ada.picture('Bob'), 20)
+  // The same person as before: nobody is there twice.
+  await bob.sees(2)
 })

@@ -8,11 +8,15 @@ import { defaults } from './defaults.js'
  * @property {string} region
  * @property {string} url its origin
  * @property {boolean} draining
+ * @property {boolean} [own] the one that answered; the page may know it by another address, as behind a proxy
  *
  * @typedef {{url: string, roundTripMs: number | null}} Measured null: it has not answered
  */
 
 const limits = defaults.nearest
+
+/** @param {ListedEdge} edge @param {string} own */
+const isOwn = (edge, own) => edge.own || edge.url === own
 
 /**
  * Which edges are measured: the page's own, and others where somebody may begin, of as many regions as there is room for.
@@ -20,7 +24,7 @@ const limits = defaults.nearest
  * @returns {string[]} origins, the own one first
  */
 export function candidates(edges, own, random) {
-  const others = edges.filter(({ url, draining }) => url !== own && !draining && url.startsWith('https:') >= own.startsWith('https:'))
+  const others = edges.filter((edge) => !isOwn(edge, own) && !edge.draining && edge.url.startsWith('https:') >= own.startsWith('https:'))
   const from = Math.floor(random * others.length)
   const turned = [...others.slice(from), ...others.slice(0, from)]
   const regions = turned.map(({ region }) => region)
@@ -81,7 +85,7 @@ export async function findEdges(own) {
     /** @type {Measured[]} */
     const measured = urls.map((url) => ({ url, roundTripMs: null }))
     await Promise.all(measured.map((edge) => measure(edge.url, over.signal, (ms) => (edge.roundTripMs = Math.min(edge.roundTripMs ?? ms, ms))).catch(() => {})))
-    return choose(measured, edges.some(({ url, draining }) => url === own && draining))
+    return choose(measured, edges.some((edge) => isOwn(edge, own) && edge.draining))
   } catch {
     return [own]
   } finally {

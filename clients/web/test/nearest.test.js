@@ -22,6 +22,11 @@ test('the own edge is measured, and others of as many regions as there is room f
   assert.deepEqual(candidates([edge('own')], OWN, 0.5), [OWN])
 })
 
+test('the edge that answers is the own one, by whatever address the page knows it', () => {
+  const behindProxy = { ...edge('own'), url: 'http://10.0.0.1:8080', own: true }
+  assert.deepEqual(candidates([behindProxy, edge('sgp')], 'http://localhost:9090', 0), ['http://localhost:9090', 'https://sgp.example'])
+})
+
 test('pages spread over edges of one region', () => {
   const edges = Array.from({ length: 6 }, (_, index) => edge(`e${index}`, 'fra'))
   const seen = new Set(Array.from({ length: 12 }, (_, step) => candidates(edges, OWN, step / 12)).flat())
