@@ -15,6 +15,10 @@ pub(crate) struct DependencyGate {
     admitted: [u64; 4],
     /// A frame of the base layer is missing, and no keyframe came since.
     starved: bool,
+    /// The chunk of the newest frame that comes next.
+    next_chunk: u16,
+    /// An older frame that was begun once more: a cache is played to who has some of it.
+    again: Option<u32>,
 }
 
 /// What to do with a chunk.
@@ -33,16 +37,27 @@ impl DependencyGate {
     pub(crate) fn judge(&mut self, header: &MediaHeader) -> Verdict {
         let sequence = header.sequence;
         if header.chunk != 0 {
-            return if self.has(sequence) {
+            let seen = if self.newest == Some(sequence) {
+                let seen = header.chunk < self.next_chunk;
+                self.next_chunk = self.next_chunk.max(header.chunk.saturating_add(1));
+                seen
+            } else {
+                self.again == Some(sequence)
+            };
+            return if !seen && self.has(sequence) {
                 Verdict::Admit
             } else {
                 Verdict::Past
             };
         }
         match self.newest {
-            Some(newest) if !newer(sequence, newest) => return Verdict::Past,
+            Some(newest) if !newer(sequence, newest) => {
+                self.again = Some(sequence);
+                return Verdict::Past;
+            }
             newest => self.advance(newest, sequence),
         }
+        self.next_chunk = 1;
         if header.keyframe() {
             self.starved = false;
             self.set(sequence, true);
@@ -60,6 +75,11 @@ impl DependencyGate {
     pub(crate) fn forget(&mut self, header: &MediaHeader) {
         self.set(header.sequence, false);
         self.starved |= header.temporal == 0;
+    }
+
+    /// The newest frame is a keyframe: what was dropped before it is of no use to anybody.
+    pub(crate) const fn fed(&mut self) {
+        self.starved = false;
     }
 
     /// Nothing of what was admitted will be of use; what was seen is not sent twice all the same.
@@ -142,6 +162,28 @@ mod tests {
         assert_eq!(gate.judge(&header(2, 2, 1)), Verdict::Admit);
         assert_eq!(gate.judge(&header(3, 1, 2)), Verdict::Admit);
         assert!(!gate.starved());
+    }
+
+    fn chunk(sequence: u32, chunk: u16) -> MediaHeader {
+        MediaHeader {
+            chunk,
+            last: chunk == 3,
+            ..header(sequence, 0, 0)
+        }
+    }
+
+    #[test]
+    fn what_a_cache_plays_again_is_not_sent_twice() {
+        let mut gate = DependencyGate::default();
+        let mut judge = |sequence, at| gate.judge(&chunk(sequence, at));
+        assert_eq!([judge(0, 0), judge(0, 1)], [Verdict::Admit; 2]);
+        // In the middle of it: the rest is on its way all the same.
+        assert_eq!([judge(0, 0), judge(0, 1)], [Verdict::Past; 2]);
+        assert_eq!([judge(0, 2), judge(0, 3)], [Verdict::Admit; 2]);
+        assert_eq!([0, 1, 2, 3].map(|at| judge(0, at)), [Verdict::Past; 4]);
+        assert_eq!(judge(1, 0), Verdict::Admit);
+        assert_eq!([0, 1, 2, 3].map(|at| judge(0, at)), [Verdict::Past; 4]);
+        assert_eq!([judge(1, 1), judge(1, 2)], [Verdict::Admit; 2]);
     }
 
     #[test]
