@@ -236,7 +236,15 @@ impl Outbox {
 
     /// Tracks of which the receiver can decode nothing; see [`Lanes::starving`].
     pub(crate) fn starving(&self, now: Instant) -> Vec<Starving> {
-        self.lock().lanes.starving(now)
+        let mut inner = self.lock();
+        let paused = inner.lanes.paused();
+        let starving = inner.lanes.starving(now);
+        if inner.lanes.paused() > paused {
+            metrics::constrained("pause");
+            inner.tell(now);
+            inner.count_held();
+        }
+        starving
     }
 
     /// Waits until there may be something to take.

@@ -233,6 +233,28 @@ impl Carry {
         self.tracks.get(&track).is_some_and(Track::paused)
     }
 
+    /// Whether it is a camera that is tried again without a probe that says it is carried.
+    pub(super) fn on_trial(&self, track: TrackRef) -> bool {
+        self.tracks.get(&track).is_some_and(|track| {
+            !track.screen
+                && matches!(
+                    track.standing,
+                    Standing::Trial {
+                        probed_at: None,
+                        ..
+                    }
+                )
+        })
+    }
+
+    /// The trial of a track has failed.
+    pub(super) fn fail(&mut self, now: Instant, track: TrackRef) {
+        if let Some(track) = self.tracks.get_mut(&track) {
+            track.pause(now);
+        }
+        self.count_paused();
+    }
+
     /// How many tracks are paused.
     pub(super) const fn paused(&self) -> usize {
         self.paused

@@ -124,6 +124,8 @@ struct Layer {
     /// When help was asked last, and how long after it is asked again.
     asked_at: Option<Instant>,
     ask_after: Duration,
+    /// A still was on its way for longer than that.
+    slow: bool,
 }
 
 /// How much may wait, and for how long.
@@ -423,6 +425,9 @@ impl Lanes {
             Verdict::Undecodable => return drops.push(("video", Cause::Undecodable, 1)),
             Verdict::Past => return,
         }
+        if header.keyframe() && header.chunk == 0 {
+            self.supersede(key, drops);
+        }
         self.video_bytes += frame.len();
         self.video.push_back(QueuedChunk {
             key,
@@ -434,6 +439,21 @@ impl Lanes {
             self.shed_video(now, Cause::Full, drops);
         } else if self.oldest_video_is_late(now) {
             self.shed_video(now, Cause::Late, drops);
+        }
+    }
+
+    /// A keyframe has come while an older one still waits, and all that leads from it: on a link that is so
+    /// far behind nobody needs both.
+    fn supersede(&mut self, key: LayerKey, drops: &mut Drops) {
+        let of = |item: &QueuedChunk| item.key == key;
+        if self
+            .video
+            .iter()
+            .any(|item| of(item) && item.header.keyframe())
+        {
+            self.drop_video(Cause::Late, drops, |item, _| of(item));
+            // The newer one was admitted before: it is what the layer goes on from.
+            self.layers.entry(key).or_default().gate.fed();
         }
     }
 

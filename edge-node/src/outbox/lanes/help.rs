@@ -61,9 +61,11 @@ impl Lanes {
             let layer = self.layers.entry(key).or_default();
             layer.asked_at = Some(now);
             layer.ask_after = patience;
+            layer.slow = false;
             let keyframe = false;
             all.push(Starving { track, keyframe });
         }
+        let mut slow = None;
         let carry = &self.carry;
         let starved = |(key, layer): &(&LayerKey, &mut Layer)| {
             layer.gate.starved() && !carry.is_paused(key.track())
@@ -72,7 +74,15 @@ impl Lanes {
             let since = layer.asked_at.map(|at| now.saturating_duration_since(at));
             // A still that is on its way comes first.
             let waits = || self.video.iter().any(|item| item.key == *key);
-            if since.is_some_and(|since| since < layer.ask_after) || waits() {
+            if since.is_some_and(|since| since < layer.ask_after) {
+                continue;
+            }
+            if waits() {
+                layer.slow = true;
+                continue;
+            }
+            if std::mem::take(&mut layer.slow) && carry.on_trial(key.track()) {
+                slow = Some(key.track());
                 continue;
             }
             let fresh = since.is_none_or(|since| since >= STARVED_MEMORY);
@@ -86,6 +96,12 @@ impl Lanes {
                 track: key.track(),
                 keyframe: true,
             });
+        }
+        if let Some(track) = slow {
+            // A camera whose still took so long is not carried, and a keyframe for it would cost everybody: the
+            // one that is asked for once it is carried must not have to wait for that.
+            self.carry.fail(now, track);
+            self.cut(track);
         }
         all
     }

@@ -201,6 +201,74 @@ fn a_keyframe_on_its_way_may_finish() {
 }
 
 #[test]
+fn an_older_keyframe_makes_way_for_a_newer_one() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 20_000));
+    assert!(!rig.take(4_000).is_empty());
+    rig.push(video(1, 1, 0, 2_000));
+    rig.push(video(2, 0, 0, 20_000));
+    rig.push(video(3, 1, 0, 2_000));
+    assert_eq!(sequences(&rig.take(usize::MAX)), [2, 3]);
+    assert!(rig.lanes.starving(rig.now).is_empty());
+    // Frames that wait for a moment only are not what is meant.
+    rig.push(video(4, 1, 0, 2_000));
+    rig.push(video(5, 0, 0, 2_000));
+    assert_eq!(sequences(&rig.take(usize::MAX)), [4, 5]);
+}
+
+/// What a paused camera that is tried again by the clock leads to, when a still takes so long.
+fn tried_again(still_ms: u64) -> (usize, bool) {
+    let mut rig = Rig::new();
+    let mut publisher = Publisher::default();
+    let mut acked = 0;
+    // Only some of it leaves.
+    let second = |rig: &mut Rig, publisher: &mut Publisher, acked: &mut u64| {
+        publisher.since_key = 0;
+        for _ in 0..30 {
+            rig.push(publisher.next(12_000));
+            rig.wait(33);
+            let mut batch = Vec::new();
+            rig.lanes
+                .take(rig.now, 2_000, i64::MAX, &mut batch, &mut rig.drops);
+            *acked += 1_000;
+            rig.lanes.on_acked(*acked);
+        }
+        rig.wait(10);
+        rig.lanes.review(rig.now)
+    };
+    let mut tried = false;
+    for _ in 0..20 {
+        let decision = second(&mut rig, &mut publisher, &mut acked);
+        if matches!(decision, Some(Decision::Retry(_))) {
+            tried = true;
+            break;
+        }
+    }
+    assert!(tried);
+    let asked = rig.lanes.starving(rig.now);
+    assert_eq!(asked.len(), 1);
+    assert!(!asked[0].keyframe, "its cached keyframe comes first");
+    publisher.since_key = 0;
+    rig.push(publisher.next(20_000));
+    rig.push(video(publisher.sequence + 1, 1, 0, 1_000));
+    for _ in 0..20 {
+        rig.wait(still_ms / 20);
+        rig.take(1_000);
+        rig.lanes.starving(rig.now);
+    }
+    rig.take(usize::MAX);
+    rig.wait(1_000);
+    let asks = rig.lanes.starving(rig.now).iter().any(|one| one.keyframe);
+    (rig.lanes.paused(), asks)
+}
+
+#[test]
+fn a_camera_whose_still_took_long_is_paused_and_no_keyframe_is_asked_for() {
+    assert_eq!(tried_again(200), (0, true));
+    assert_eq!(tried_again(1_600), (1, false));
+}
+
+#[test]
 fn control_overflows_instead_of_being_dropped() {
     let mut lanes = Lanes::default();
     let now = tokio::time::Instant::now().into_std();
@@ -347,10 +415,9 @@ proptest::proptest! {
             }
             rig.lanes.review(rig.now);
             for starving in rig.lanes.starving(rig.now) {
+                rig.push(publisher.cached.clone());
                 if starving.keyframe {
                     publisher.since_key = 0;
-                } else {
-                    rig.push(publisher.cached.clone());
                 }
             }
             proptest::prop_assert!(rig.lanes.bytes() <= 256 * 1024);
