@@ -129,6 +129,41 @@ pub(crate) const QUEUE_TARGET: Duration = Duration::from_millis(60);
 /// hundred kbit/s idle between two looks.
 pub(crate) const OUTSTANDING_MIN: u64 = 3_000;
 
+/// Bytes in flight to a receiver before any of them came back in time, and the least that a link without
+/// trouble is given: one flush. A link that becomes 256 kbit/s is rid of them after half a second.
+pub(crate) const BURST_FIRST: u64 = WRITE_BATCH as u64;
+
+/// On a path shorter than this what is in flight comes back sooner than a timer would let the rest go, so it is not
+/// counted there.
+pub(crate) const NEAR_PATH: Duration = Duration::from_millis(5);
+
+/// Who had room for everything for this long is given no more at once than its flow needs.
+pub(crate) const BURST_REST: Duration = Duration::from_secs(1);
+
+/// What flows to a receiver is counted over this: some pictures.
+pub(crate) const FLOW_WINDOW: Duration = Duration::from_millis(500);
+
+/// How long what leaves alone takes is measured over this: some fifty voices.
+pub(crate) const LATE_REST: Duration = Duration::from_secs(1);
+
+/// Times at which something left are told apart by this, and so many are remembered: 320 ms of a stream
+/// without pauses, more than a second of voices. Who is late by that much is late.
+pub(crate) const SENT_GRAIN: Duration = Duration::from_millis(5);
+/// How many.
+pub(crate) const SENT_MARKS: usize = 64;
+
+/// A path of this length or more is long: who finds its congestion window full waits for a part of that.
+pub(crate) const LONG_PATH: Duration = Duration::from_millis(50);
+
+/// A path that had to repeat something within this loses: at 3 % and 50 voices a second it does so all the time.
+pub(crate) const LOSS_MEMORY: Duration = Duration::from_secs(2);
+
+/// Segments of a congestion window that pictures leave to voices there: the next 80 ms.
+pub(crate) const VOICE_SEGMENTS: u32 = 4;
+
+/// Bytes of a segment on most paths.
+pub(crate) const SEGMENT: u64 = 1_448;
+
 /// What control may add to the bound of pictures before it waits: 128 ms at 256 kbit/s. Beyond it a voice
 /// would stand behind a roster.
 pub(crate) const CONTROL_BESIDE: i64 = 4 * 1024;
@@ -166,6 +201,8 @@ pub(crate) const PATH_CHANGE_MAX: Duration = Duration::from_millis(300);
 /// Looks at the kernel while something is held back: at most each ms (what a timer can do), at least each
 /// 50 ms (a link that has become free is used soon).
 pub(crate) const LOOK_MIN: Duration = Duration::from_millis(1);
+/// The least while the link is late.
+pub(crate) const LOOK_LATE: Duration = Duration::from_millis(10);
 /// The longest time between two of them.
 pub(crate) const LOOK_MAX: Duration = Duration::from_millis(50);
 

@@ -49,7 +49,7 @@ impl Link {
     fn send(&mut self, bytes: u64) {
         self.queue.push_back((self.at_ms, bytes as f64));
         self.sent += bytes as f64;
-        self.pace.on_sent(bytes);
+        self.pace.on_sent(self.now(), bytes);
     }
 
     fn look(&mut self) {
@@ -60,6 +60,8 @@ impl Link {
             outstanding: (self.sent - self.acked) as u64,
             rtt: ms(self.rtt_ms),
             min_rtt: ms(self.min_rtt_ms),
+            torn: false,
+            segments: Segments::default(),
         };
         let now = self.now();
         self.pace.on_reading(now, reading, 0);
@@ -68,12 +70,13 @@ impl Link {
     /// As the writer does with `waiting` bytes of pictures; gives what stays.
     fn offer(&mut self, mut waiting: u64) -> u64 {
         for _ in 0..2 {
-            while waiting > 0 && self.pace.room() > 0 {
+            while waiting > 0 && self.pace.room(self.now()) > 0 {
                 let chunk = waiting.min(1_000);
                 self.send(chunk);
                 waiting -= chunk;
             }
-            if waiting > 0 && self.now() >= self.pace.look_at() {
+            let due = waiting > 0 && self.now() >= self.pace.look_at();
+            if due {
                 self.look();
             }
         }
@@ -195,7 +198,7 @@ fn a_longer_path_does_not_trap_it() {
     }
     link.look();
     let (used, _) = link.saturate(4_000);
-    assert!(used >= 0.8, "{used}");
+    assert!(used >= 0.8, "used {used}");
 }
 
 #[test]
@@ -232,4 +235,119 @@ fn little_is_left_unsent_for_a_slow_receiver() {
     link.saturate(2_000);
     assert_eq!(link.pace.unsent_max(), Some(NOTSENT_LOWAT_MAX));
     assert_eq!(link.pace.unsent_max(), None);
+}
+
+/// A camera of 1.5 Mbit/s, 30 pictures a second, with a keyframe each 4 s, and a voice each 20 ms; then
+/// the link becomes narrow with that keyframe. Gives the longest queue, and how long voices stood behind more
+/// than `bar_ms`.
+fn camera_when_it_narrows(delay_ms: u64, bar_ms: f64) -> (f64, u64) {
+    let mut link = Link::new(5e6, delay_ms);
+    let (mut waiting, mut longest, mut behind_ms) = (0, 0.0_f64, 0);
+    for step in 0..16_000 {
+        if step == 12_000 {
+            link.rate = 32_000.0;
+        }
+        if step % 4_000 == 0 {
+            waiting = 25_000;
+        } else if step % 33 == 0 {
+            // What waits longer makes way, as in the lane.
+            waiting = (waiting + 6_000).min(60_000);
+        }
+        if step % 20 == 0 {
+            link.send(180);
+        }
+        waiting = link.offer(waiting);
+        link.step();
+        if step >= 12_000 {
+            longest = longest.max(link.queued_ms());
+            behind_ms += u64::from(link.queued_ms() > bar_ms);
+        }
+    }
+    (longest, behind_ms)
+}
+
+#[test]
+fn a_link_that_narrows_under_a_keyframe_is_rid_of_it_soon() {
+    // On a long path more is under way before anybody can know.
+    for (delay_ms, longest_ms, for_ms) in
+        [(5, 700.0, 900), (20, 800.0, 1_100), (50, 1_700.0, 2_500)]
+    {
+        let (longest, behind_ms) = camera_when_it_narrows(delay_ms, 200.0);
+        assert!(
+            longest <= longest_ms,
+            "{delay_ms} ms: {longest} ms before a voice"
+        );
+        assert!(behind_ms <= for_ms, "{delay_ms} ms: for {behind_ms} ms");
+    }
+}
+
+#[test]
+fn a_keyframe_takes_a_round_trip_or_two_more_and_not_many() {
+    for delay_ms in [5, 10, 50] {
+        let mut link = Link::new(5e6, delay_ms);
+        let mut slowest = 0;
+        for keyframe in 0..4 {
+            let (mut waiting, mut left_at) = (40_000, None);
+            for step in 0..4_000 {
+                if step % 33 == 32 {
+                    waiting += 6_000;
+                }
+                waiting = link.offer(waiting);
+                link.step();
+                if waiting == 0 {
+                    left_at.get_or_insert(step);
+                }
+            }
+            // The first one meets a link of which nothing is known.
+            if keyframe > 0 {
+                slowest = slowest.max(left_at.unwrap_or(u64::MAX));
+            }
+        }
+        assert!(
+            slowest <= 33 + 6 * 2 * delay_ms,
+            "{delay_ms} ms: {slowest} ms"
+        );
+    }
+}
+
+#[test]
+fn what_is_late_holds_pictures_until_it_is_there() {
+    let mut link = Link::new(5e6, 10);
+    link.saturate(1_000);
+    link.rest(1_500);
+    link.offer(2_000);
+    link.rate = 0.0;
+    link.rest(150);
+    assert!(link.offer(2_000) > 0, "it is late");
+    link.rate = 5e6;
+    link.rest(60);
+    assert_eq!(link.offer(2_000), 0, "it is there");
+}
+
+#[test]
+fn a_hole_is_no_narrow_link() {
+    let mut pace = Pace::new(tokio::time::Instant::now().into_std());
+    let start = pace.look_at();
+    let ms = Duration::from_millis;
+    let reading = |acked, outstanding, torn| Reading {
+        acked,
+        outstanding,
+        rtt: ms(200),
+        min_rtt: ms(200),
+        torn,
+        segments: Segments::default(),
+    };
+    pace.on_sent(start, 4_000);
+    pace.on_reading(start, reading(0, 4_000, false), 0);
+    let mut room = |at, acked, torn| {
+        pace.on_reading(start + at, reading(acked, 4_000 - acked, torn), 0);
+        pace.room(start + at)
+    };
+    assert!(
+        room(ms(400), 0, true) > 0,
+        "what is behind a hole waits on any link"
+    );
+    assert!(room(ms(450), 0, false) <= 0);
+    assert!(room(ms(500), 0, true) <= 0, "it was narrow before");
+    assert!(room(ms(600), 4_000, false) > 0);
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::pace::Segments;
 
 /// 256 kbit/s, in bytes a second.
 const NARROW: f64 = 32_000.0;
@@ -26,6 +27,8 @@ fn reading(acked: u64, outstanding: u64) -> Reading {
         outstanding,
         rtt: PATH,
         min_rtt: PATH,
+        torn: false,
+        segments: Segments::default(),
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn write_loop(
         let (taken, ending) = pacer.take(outbox, &mut batch);
         let mut probing = None;
         // Who has no room for a picture now is not given one, nor is one made for it.
-        if pacer.room() > 0 {
+        if pacer.room(clock::now()) > 0 {
             for Starving { track, keyframe } in outbox.starving(clock::now()) {
                 room.offer(Input::Starved {
                     from,
@@ -115,9 +115,9 @@ struct Pacer {
 
 impl Pacer {
     /// Bytes of pictures that may leave.
-    fn room(&self) -> i64 {
+    fn room(&self, now: Instant) -> i64 {
         if self.kernel.is_some() {
-            self.pace.room()
+            self.pace.room(now)
         } else {
             i64::MAX
         }
@@ -127,8 +127,8 @@ impl Pacer {
     /// is known of it. Returns what was taken last, and how the connection ends.
     fn take(&mut self, outbox: &Outbox, batch: &mut Vec<Bytes>) -> (Taken, Option<Ending>) {
         let now = clock::now();
-        let (taken, ending) = outbox.take(now, 0, self.room(), batch);
-        self.pace.on_sent(taken.bytes as u64);
+        let (taken, ending) = outbox.take(now, 0, self.room(now), batch);
+        self.pace.on_sent(now, taken.bytes as u64);
         metrics::leaving(taken.ages);
         if !taken.held || now < self.pace.look_at() {
             return (taken, ending);
@@ -153,8 +153,8 @@ impl Pacer {
         if let Some(bytes) = self.pace.unsent_max() {
             kernel.set_unsent_max(bytes);
         }
-        let (more, ending) = outbox.take(now, taken.bytes, self.room(), batch);
-        self.pace.on_sent(more.bytes as u64);
+        let (more, ending) = outbox.take(now, taken.bytes, self.room(now), batch);
+        self.pace.on_sent(now, more.bytes as u64);
         metrics::leaving(more.ages);
         (more, ending)
     }
@@ -178,7 +178,7 @@ impl Pacer {
             }
             return None;
         }
-        let probe = outbox.probe(at).filter(|_| self.pace.room() > 0);
+        let probe = outbox.probe(at).filter(|_| self.pace.room(at) > 0);
         let Some((frame, rate)) = probe else {
             self.probe.postpone(at);
             return None;
@@ -188,7 +188,7 @@ impl Pacer {
     }
 
     fn on_probe_sent(&mut self, probe: &Probing) {
-        self.pace.on_sent(probe.frame.len() as u64);
+        self.pace.on_sent(probe.at, probe.frame.len() as u64);
         if let Some(reading) = self.kernel.as_ref().and_then(Socket::read_kernel) {
             self.probe
                 .on_sent(probe.at, probe.frame.len(), probe.rate, reading);

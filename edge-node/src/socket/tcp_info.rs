@@ -7,13 +7,19 @@ use std::{
     time::Duration,
 };
 
-use crate::pace::Reading;
+use crate::pace::{Reading, Segments};
 
 /// The structure up to `tcpi_bytes_retrans`, which Linux has had since 4.19.
 const LENGTH: usize = 216;
 
 /// Offsets of what is read (linux/tcp.h; fields are only ever added at its end).
+const UNACKED: usize = 24;
+const SACKED: usize = 28;
+const LOST: usize = 32;
+const RETRANS: usize = 36;
 const RTT_US: usize = 68;
+const SND_CWND: usize = 80;
+const TOTAL_RETRANS: usize = 100;
 const BYTES_ACKED: usize = 120;
 const NOTSENT_BYTES: usize = 144;
 const MIN_RTT_US: usize = 148;
@@ -57,11 +63,22 @@ fn parse(bytes: &[u8; LENGTH]) -> Option<Reading> {
     // All ones until the first measurement.
     let min_rtt_us = Some(u32_at(MIN_RTT_US)?).filter(|us| *us != u32::MAX);
     let rtt_us = u32_at(RTT_US)?;
+    let (sacked, lost, repeating) = (u32_at(SACKED)?, u32_at(LOST)?, u32_at(RETRANS)?);
+    let unsent = u32_at(NOTSENT_BYTES)?;
+    let gone = sacked.saturating_add(lost);
+    let in_flight = u32_at(UNACKED)?.saturating_sub(gone);
     Some(Reading {
         acked,
-        outstanding: sent.saturating_sub(acked) + u64::from(u32_at(NOTSENT_BYTES)?),
+        outstanding: sent.saturating_sub(acked) + u64::from(unsent),
         rtt: Duration::from_micros(u64::from(rtt_us)),
         min_rtt: Duration::from_micros(u64::from(min_rtt_us.unwrap_or(rtt_us))),
+        torn: sacked | lost | repeating != 0,
+        segments: Segments {
+            window: u32_at(SND_CWND)?,
+            in_flight: in_flight.saturating_add(repeating),
+            repeated: u32_at(TOTAL_RETRANS)?,
+            unsent,
+        },
     })
 }
 
