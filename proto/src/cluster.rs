@@ -2,6 +2,8 @@
 //! The messages are in [`link`] (edge to edge) and [`to_core`] (edge and core). Nothing here opens a connection.
 
 pub mod codec;
+#[cfg(test)]
+mod golden;
 pub mod link;
 pub mod to_core;
 

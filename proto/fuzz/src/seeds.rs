@@ -93,6 +93,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let names = [1, 1, 0, 1, 1, 1, 3, 5];
     seeds.push(("depacketizer", [&all[..], &names, &all].concat()));
+    // Each message alone, and all of them as one stream that comes in pieces.
+    let mut stream = vec![7];
+    for entry in section("cluster") {
+        let bytes = message(&entry)?;
+        let kinds = ["link", "to core", "from core"];
+        let kind = kinds.iter().position(|kind| entry["kind"] == *kind);
+        let mut seed = vec![u8::try_from(kind.ok_or("no such kind")?)?];
+        seed.extend(bytes.get(4..).ok_or("no length")?);
+        stream.extend(&bytes);
+        seeds.push(("cluster", seed));
+    }
+    seeds.push(("cluster", stream));
     for (index, (target, seed)) in seeds.iter().enumerate() {
         let folder = Path::new(&folder).join(target);
         fs::create_dir_all(&folder)?;

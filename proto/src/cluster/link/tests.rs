@@ -2,7 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    cluster::codec::{Decoder, MAX_CLUSTER_MESSAGE},
+    cluster::{
+        codec::{Decoder, MAX_CLUSTER_MESSAGE},
+        golden::assert_golden,
+    },
     control::{LeaveReason, Protocol, TrackConfig},
     id::DisplayName,
 };
@@ -107,6 +110,11 @@ fn every_kind_comes_back_as_it_was() {
         let bytes = decoder.next_message().unwrap().unwrap();
         assert_eq!(LinkMessage::parse(&bytes), Ok(Some(message)));
     }
+}
+
+#[test]
+fn its_bytes_stay_what_they_are() {
+    assert_golden("link", every_kind().iter().map(LinkMessage::encode));
 }
 
 #[test]

@@ -3,7 +3,10 @@ use prost::Message as _;
 
 use super::*;
 use crate::{
-    cluster::codec::{Decoder, MAX_CLUSTER_MESSAGE},
+    cluster::{
+        codec::{Decoder, MAX_CLUSTER_MESSAGE},
+        golden::assert_golden,
+    },
     limits::{MAX_CHAT, MAX_PARTICIPANTS},
 };
 
@@ -184,6 +187,12 @@ fn every_message_comes_back_as_it_was() {
     for message in every_from_core() {
         assert_eq!(FromCore::parse(&body(&message.encode())), Ok(Some(message)));
     }
+}
+
+#[test]
+fn their_bytes_stay_what_they_are() {
+    assert_golden("to core", every_to_core().iter().map(ToCore::encode));
+    assert_golden("from core", every_from_core().iter().map(FromCore::encode));
 }
 
 #[test]
