@@ -4,6 +4,7 @@
 mod link;
 pub(crate) mod links;
 pub(crate) mod mesh;
+mod paused;
 pub(crate) mod peer;
 mod receive;
 pub(crate) mod report;

@@ -352,6 +352,9 @@ pub(crate) const LINK_VIDEO_BYTES: usize = 4 * 1024 * 1024;
 /// 2 Mbit/s.
 pub(crate) const LINK_VIDEO_AGE: Duration = Duration::from_millis(250);
 
+/// How often rooms are told what a link does not carry: it is decided once a second.
+pub(crate) const LINK_PAUSED_LOOK: Duration = Duration::from_secs(1);
+
 /// How often it is looked at whether anything has come from another edge.
 pub(crate) const LINK_LIFE: Duration = Duration::from_millis(250);
 /// An edge that was silent for so long is not reported as alive: keep-alives leave each second.

@@ -14,7 +14,7 @@ use std::{
 use bytes::Bytes;
 use pulse_proto::{
     ErrorCode, Frame, ParticipantId,
-    control::{self, Constrained},
+    control::{self, Constrained, TrackRef},
 };
 use tokio::sync::Notify;
 
@@ -232,6 +232,20 @@ impl Outbox {
         drop(inner);
         count(drops);
         (taken, ending.filter(|_| batch.is_empty()))
+    }
+
+    /// Tracks of which nothing leaves for now.
+    pub(crate) fn paused(&self) -> Vec<TrackRef> {
+        let constrained = self.lock().lanes.constrained();
+        constrained
+            .tracks
+            .into_iter()
+            .filter(|one| one.paused)
+            .map(|one| TrackRef {
+                participant: one.participant,
+                track: one.track,
+            })
+            .collect()
     }
 
     /// Tracks of which the receiver can decode nothing; see [`Lanes::starving`].

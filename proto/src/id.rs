@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for ParticipantId {
 }
 
 /// The name of a room: 1 to 64 of `A-Z a-z 0-9 _ -`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
 
 impl RoomName {

@@ -18,7 +18,9 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{links::Links, peer::PeerLink, receive::Receiver, report, send::Sender, streams};
+use super::{
+    links::Links, paused, peer::PeerLink, receive::Receiver, report, send::Sender, streams,
+};
 use crate::{
     clock,
     limits::{LINK_HEARD, LINK_HELLO_TIMEOUT, LINK_LIFE, LINK_READ},
@@ -181,6 +183,9 @@ async fn serve(
     context
         .tasks
         .spawn(listen_for_life(connection.clone(), link.clone()));
+    context
+        .tasks
+        .spawn(paused::tell(link.clone(), context.rooms.clone()));
     if let Some(before) = context.links.insert(link.clone()) {
         before.over().cancel();
     }

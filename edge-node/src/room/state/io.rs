@@ -141,6 +141,8 @@ pub(crate) enum PeerInput {
     Down,
     /// It says something of the room.
     Said(RoomMessage),
+    /// All tracks of this room that the link to it does not carry for now.
+    Paused(Vec<TrackRef>),
     /// A chunk of a track of somebody there.
     Media { header: MediaHeader, frame: Frame },
     /// A frame of a v1 type of somebody there.

@@ -1,15 +1,15 @@
 //! The other edges that have to do with a room: what is said to them, and what their members want of ours.
 //! Whoever is in the room there is in [`super::rows`].
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use pulse_proto::{
     ParticipantId,
     cluster::{
         EdgeId, Stamp,
-        link::{Interest, RoomMessage, TrackDemand},
+        link::{Interest, RoomMessage, Row, TrackDemand},
     },
-    control::{Gone, LeaveReason, TrackRef},
+    control::{Gone, Interruption, LeaveReason, TrackRef},
 };
 
 use super::{
@@ -32,6 +32,8 @@ struct Peer {
     interest: Interest,
     /// What it knows of what ours want.
     told_interest: Option<Interest>,
+    /// Tracks of ours that the link to it does not carry for now.
+    paused: BTreeSet<TrackRef>,
 }
 
 impl Peer {
@@ -42,6 +44,21 @@ impl Peer {
             self.interest.video && temporal <= self.interest.max_temporal
         };
         kind && self.interest.unwanted.binary_search(&track).is_err()
+    }
+
+    /// What it is told of one of ours: who is behind a link that does not carry a track sees why it is not there.
+    fn row(&self, member: &Member) -> Row {
+        let mut row = member.row();
+        for config in &mut row.participant.tracks {
+            let track = TrackRef {
+                participant: member.id,
+                track: config.track,
+            };
+            if self.paused.contains(&track) {
+                config.interrupted.get_or_insert(Interruption::Bandwidth);
+            }
+        }
+        row
     }
 }
 
@@ -135,6 +152,7 @@ impl Peers {
                 told: false,
                 interest: Interest::default(),
                 told_interest: None,
+                paused: BTreeSet::new(),
             });
         }
         #[expect(clippy::indexing_slicing, reason = "found, or pushed just now")]
@@ -167,10 +185,12 @@ impl State {
             PeerInput::Down => {
                 let (index, peer) = self.peers.of(edge);
                 peer.linked = false;
+                peer.paused = BTreeSet::new();
                 self.forget_interest(now, index, fx);
                 self.on_unreachable(edge, fx);
             }
             PeerInput::Said(message) => self.on_said(now, edge, message, fx),
+            PeerInput::Paused(tracks) => self.on_paused(edge, tracks, fx),
             PeerInput::Media { header, frame } => {
                 self.on_peer_media(now, edge, header, frame, fx);
             }
@@ -267,22 +287,45 @@ impl State {
         if self.is_empty() {
             return;
         }
-        let rows = self.in_order().into_iter().filter(|m| m.is_here());
-        let rows = RoomMessage::Rows(rows.map(Member::row).collect());
-        let (_, peer) = self.peers.of(edge);
+        let (index, peer) = self.peers.of(edge);
         peer.told = true;
         peer.told_interest = None;
+        let Some(peer) = self.peers.0.get(index) else {
+            return;
+        };
+        let here = self.in_order().into_iter().filter(|m| m.is_here());
+        let rows = RoomMessage::Rows(here.map(|member| peer.row(member)).collect());
         self.peers.tell(edge, rows, fx);
         self.tell_interest(fx);
     }
 
     /// Tells the other edges what a member of this one is now.
     pub(super) fn tell_peers_of(&self, slot: Slot, fx: &mut Vec<Effect>) {
-        if let Some(member) = self.at(slot).filter(|member| member.is_here())
-            && !self.peers.is_empty()
-        {
-            let row = RoomMessage::Changed(Box::new(member.row()));
-            self.peers.tell_all(&row, fx);
+        let Some(member) = self.at(slot).filter(|member| member.is_here()) else {
+            return;
+        };
+        for peer in self.peers.0.iter().filter(|peer| peer.told) {
+            let row = RoomMessage::Changed(Box::new(peer.row(member)));
+            self.peers.tell(&peer.edge, row, fx);
+        }
+    }
+
+    /// What the link to an edge does not carry for now, of all that is published here.
+    fn on_paused(&mut self, edge: &EdgeId, tracks: Vec<TrackRef>, fx: &mut Vec<Effect>) {
+        let (index, peer) = self.peers.of(edge);
+        let before = std::mem::replace(&mut peer.paused, tracks.into_iter().collect());
+        let Some(peer) = self.peers.0.get(index).filter(|peer| peer.linked) else {
+            return;
+        };
+        let changed: BTreeSet<ParticipantId> = before
+            .symmetric_difference(&peer.paused)
+            .map(|track| track.participant)
+            .collect();
+        for (_, member) in self.slots() {
+            if changed.contains(&member.id) && member.is_here() {
+                let row = RoomMessage::Changed(Box::new(peer.row(member)));
+                self.peers.tell(edge, row, fx);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 mod world;
 
 use proptest::prelude::*;
-use pulse_proto::cluster::link::RoomMessage;
+use pulse_proto::{cluster::link::RoomMessage, control::Interruption};
 
 use self::world::{Somebody, World, name, view};
 use super::*;
@@ -134,6 +134,51 @@ fn keyframe_requests_of_many_edges_become_one() {
     }
     world.deliver();
     assert_eq!(world.take_kind(ada, FrameType::KeyframeRequest).len(), 1);
+}
+
+#[test]
+fn behind_a_link_that_does_not_carry_a_track_everybody_sees_why() {
+    let mut world = World::new(3);
+    let [ada, bob, cleo] = [0, 1, 2].map(|edge| world.joins(edge));
+    world.publish(ada, 1, "camera");
+    let track = TrackRef {
+        participant: world.id(ada),
+        track: 1,
+    };
+    let told = |world: &mut World, to| -> Vec<Option<Interruption>> {
+        let frames = world.take_kind(to, FrameType::TrackConfig);
+        let configs = frames
+            .iter()
+            .map(|frame| TrackConfig::parse(frame.payload()));
+        configs.map(|config| config.unwrap().interrupted).collect()
+    };
+    told(&mut world, bob);
+    told(&mut world, cleo);
+    let paused = |world: &mut World, tracks| {
+        let heard = PeerInput::Paused(tracks);
+        let edge = name(1);
+        world.handle(0, Input::Peer { edge, heard });
+        world.deliver();
+    };
+    paused(&mut world, vec![track]);
+    assert_eq!(told(&mut world, bob), [Some(Interruption::Bandwidth)]);
+    assert_eq!(told(&mut world, cleo), [], "another link");
+    // Who joins there later sees it in the roster.
+    let dan = world.joins(1);
+    let welcome = world.take_kind(dan, FrameType::Welcome);
+    assert!(
+        String::from_utf8_lossy(welcome[0].payload()).contains("\"interrupted\":\"bandwidth\"")
+    );
+    told(&mut world, bob);
+    paused(&mut world, vec![]);
+    assert_eq!(told(&mut world, bob), [None]);
+    // What is paused on a link that is no more means nothing on the next one.
+    paused(&mut world, vec![track]);
+    told(&mut world, bob);
+    world.cut(0, 1);
+    world.link(0, 1);
+    world.deliver();
+    assert_eq!(told(&mut world, bob), [None]);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use pulse_proto::cluster::link::RoomMessage;
 
 use super::super::*;
 
-
 /// What one edge sent another.
 pub(super) enum OnLink {
     Message(RoomMessage),
