@@ -4,7 +4,7 @@
 mod load_command;
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     pin::pin,
     process::ExitCode,
     time::Duration,
@@ -117,6 +117,7 @@ fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
     let done = match command {
