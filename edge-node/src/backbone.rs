@@ -4,6 +4,7 @@
 mod link;
 pub(crate) mod links;
 pub(crate) mod mesh;
+mod more;
 mod paused;
 pub(crate) mod peer;
 mod receive;

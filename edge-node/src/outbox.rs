@@ -51,6 +51,10 @@ struct Inner {
     paused: usize,
     /// What the receiver was told of them, if it takes that.
     told: Option<Constrained>,
+    /// Bytes that may wait before the writer is woken.
+    patience: usize,
+    /// Bytes that the writer left when it took last.
+    left: usize,
 }
 
 impl Inner {
@@ -143,6 +147,7 @@ impl Outbox {
             return;
         }
         let waited = inner.lanes.waits(class);
+        let before = inner.lanes.bytes();
         let overflow = inner.lanes.push(now, class, frame, &mut drops).is_err();
         let reviewed = inner.review(now);
         inner.count_held();
@@ -150,7 +155,10 @@ impl Outbox {
             inner.ending = Some(Ending::Error(ErrorCode::TooSlow));
             self.overflowed.notify_one();
         }
-        let wake = overflow || reviewed || (!waited && inner.lanes.waits(class));
+        let first = !waited && inner.lanes.waits(class);
+        let enough = inner.lanes.bytes() > inner.patience;
+        // Whoever is patient was not woken by the first.
+        let wake = overflow || reviewed || (enough && (first || before <= inner.patience));
         drop(inner);
         count(drops);
         if wake {
@@ -197,9 +205,18 @@ impl Outbox {
         Some((control::encode(ParticipantId::ZERO, &told), rate))
     }
 
-    /// Bytes a second that a link must carry for the next paused track.
-    pub(crate) fn sought(&self, now: Instant) -> Option<u64> {
-        self.lock().lanes.sought(now)
+    /// Bytes a second that a link does not carry; `None` if it carries all.
+    pub(crate) fn missing(&self) -> Option<u64> {
+        self.lock().lanes.missing()
+    }
+
+    /// A link carries so many bytes a second beside what is sent: what fits is sent again.
+    pub(crate) fn on_rate(&self, now: Instant, room: u64) {
+        let mut inner = self.lock();
+        for _ in 0..inner.lanes.on_rate(now, room) {
+            metrics::constrained("resume");
+        }
+        inner.count_held();
     }
 
     /// A probe was acknowledged in time: what is sought is tried.
@@ -229,6 +246,7 @@ impl Outbox {
         let budget = WRITE_BATCH.saturating_sub(begun);
         let taken = inner.lanes.take(now, budget, room, batch, &mut drops);
         inner.count_held();
+        inner.left = inner.held;
         drop(inner);
         count(drops);
         (taken, ending.filter(|_| batch.is_empty()))
@@ -261,6 +279,18 @@ impl Outbox {
         starving
     }
 
+    /// From now on the writer comes by itself for what is not more than so many bytes.
+    pub(crate) fn set_patience(&self, bytes: usize) {
+        let mut inner = self.lock();
+        let before = std::mem::replace(&mut inner.patience, bytes);
+        // What has come since it took last woke nobody while there was patience for it.
+        let more = inner.lanes.bytes() > inner.left.max(bytes);
+        drop(inner);
+        if more && before > 0 {
+            self.ready.notify_one();
+        }
+    }
+
     /// Waits until there may be something to take.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
@@ -289,5 +319,47 @@ const fn step(decision: Decision) -> &'static str {
 fn count(drops: Drops) {
     for (queue, cause, count) in drops {
         metrics::dropped(queue, cause.label(), count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll, Waker},
+    };
+
+    use super::*;
+
+    fn voice(sequence: u32) -> Frame {
+        let id = ParticipantId::from_random([1; 16]);
+        test_header(sequence, 0, 0).encode(id, &[0; 100])
+    }
+
+    fn woken(outbox: &Outbox) -> bool {
+        let ready = pin!(outbox.ready());
+        ready.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_patient_writer_is_woken_once_for_what_is_more() {
+        let (outbox, now) = (Outbox::for_link(), tokio::time::Instant::now().into_std());
+        let push = |sequence| outbox.push(now, Class::Audio, &voice(sequence));
+        push(0);
+        assert!(woken(&outbox));
+        outbox.take(now, 0, i64::MAX, &mut Vec::new());
+        outbox.set_patience(2 * voice(0).len());
+        push(1);
+        push(2);
+        assert!(!woken(&outbox));
+        push(3);
+        push(4);
+        assert!(woken(&outbox) && !woken(&outbox));
+        // What comes while the writer is at work is not forgotten when its patience ends.
+        outbox.take(now, 0, i64::MAX, &mut Vec::new());
+        push(5);
+        assert!(!woken(&outbox));
+        outbox.set_patience(0);
+        assert!(woken(&outbox));
     }
 }

@@ -154,7 +154,13 @@ async fn serve(
     let (link, queues) = PeerLink::new(clock::now(), edge.clone(), over.clone());
     let link = Arc::new(link);
     let (heard_in, heard) = mpsc::channel(LINK_HEARD);
-    let sender = Sender::new(link.clone(), connection.clone(), random::sequence(), heard);
+    let sender = Sender::new(
+        link.clone(),
+        connection.clone(),
+        random::sequence(),
+        heard,
+        context.rooms.clone(),
+    );
     let receiver = Receiver::new(
         link.clone(),
         connection.clone(),

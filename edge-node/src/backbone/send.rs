@@ -1,21 +1,28 @@
 //! The sending half of a link's media: takes what waits for the other edge as the budget allows, packs it, and
 //! hands it to QUIC. It never decides who wants what; rooms do.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use pulse_core::quic::Connection;
 use pulse_proto::{
     Frame,
     backbone::{Age, Alias, Aliases, Budget, Datagram, Feedback, Outgoing, Packetizer},
-    cluster::link::LinkMessage,
+    cluster::link::{LinkMessage, RoomMessage},
+    control::KeyframeRequest,
 };
 use tokio::{sync::mpsc, time::sleep_until};
 
-use super::{peer::PeerLink, report::Report};
+use super::{more::More, peer::PeerLink, report::Report};
 use crate::{
     clock,
-    limits::{LINK_REPORT, PROBE_INTERVAL},
+    limits::LINK_REPORT,
+    outbox::Starving,
+    room::{Input, PeerInput},
+    rooms::Rooms,
 };
 
 /// What the receiving half tells the sending one.
@@ -39,7 +46,10 @@ pub(super) struct Sender {
     acked: u64,
     acked_wrapping: u32,
     report: Report,
-    probed_at: Instant,
+    rooms: Rooms,
+    more: More,
+    /// Bytes of copies, ever.
+    copied: u64,
 }
 
 impl Sender {
@@ -48,6 +58,7 @@ impl Sender {
         connection: Connection,
         first_sequence: u32,
         heard: mpsc::Receiver<Heard>,
+        rooms: Rooms,
     ) -> Self {
         let now = clock::now();
         let report = Report::new(link.edge(), now);
@@ -59,7 +70,9 @@ impl Sender {
             acked: 0,
             acked_wrapping: 0,
             report,
-            probed_at: now,
+            rooms,
+            more: More::new(now),
+            copied: 0,
             link,
             connection,
         }
@@ -105,7 +118,7 @@ impl Sender {
             for bytes in batch.drain(..) {
                 pack(
                     now,
-                    Age::from_duration(waited),
+                    waited,
                     &self.link,
                     &mut self.aliases,
                     &mut self.packetizer,
@@ -121,10 +134,66 @@ impl Sender {
         self.packetizer.flush(now, out);
         self.send(now, out).await;
         self.budget.set_waiting(taken.held);
-        if taken.paused {
-            self.seek(now);
+        let missing = match taken.constrained {
+            true => self.seek(now),
+            false => None,
+        };
+        let copies = !taken.held && self.more.wants(now, missing, &self.budget);
+        if copies {
+            self.budget.set_waiting(true);
+            self.copy(now, out).await;
         }
-        taken.held
+        // What would only wait in an open datagram wakes nobody; a frame is longer here than there.
+        let patience = match taken.held {
+            true => 0,
+            false => self.packetizer.patience(now),
+        };
+        self.link.media().set_patience(patience);
+        self.help(now);
+        taken.held || copies
+    }
+
+    /// Fills the budget with what has left already.
+    async fn copy(&mut self, now: Instant, out: &mut Vec<Datagram>) {
+        while self.budget.room(now) > 0 {
+            let Some(copy) = self.packetizer.again() else {
+                return;
+            };
+            self.copied += copy.bytes.len() as u64;
+            out.push(copy);
+            self.send(now, out).await;
+        }
+    }
+
+    /// Lets back what the budget has room for; bytes a second that stay left out.
+    fn seek(&mut self, now: Instant) -> Option<u64> {
+        if self.more.is_due(now) {
+            let left = self.packetizer.counts().bytes.saturating_sub(self.copied);
+            let room = self.more.look(now, left, &self.budget);
+            self.link.media().on_rate(now, room);
+        }
+        self.link.media().missing()
+    }
+
+    /// Asks publishers for keyframes of what the other edge can make nothing of.
+    fn help(&mut self, now: Instant) {
+        if self.budget.room(now) <= 0 {
+            return;
+        }
+        for Starving { track, .. } in self.link.media().starving(now) {
+            let room = self.link.room_of(track.participant);
+            let Some(room) = room.and_then(|room| self.rooms.get(&room)) else {
+                continue;
+            };
+            let request = KeyframeRequest {
+                participant: track.participant,
+                track: track.track,
+                layer: 0,
+            };
+            let heard = PeerInput::Said(RoomMessage::Keyframe(request));
+            let edge = self.link.edge().clone();
+            room.offer(Input::Peer { edge, heard });
+        }
     }
 
     async fn send(&mut self, now: Instant, datagrams: &mut Vec<Datagram>) {
@@ -135,18 +204,6 @@ impl Sender {
             if !self.connection.send_datagram_in_turn(datagram.bytes).await {
                 self.report.unsent += 1;
             }
-        }
-    }
-
-    /// Tries a paused track again as soon as the budget has room for it.
-    fn seek(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.probed_at) < PROBE_INTERVAL {
-            return;
-        }
-        self.probed_at = now;
-        let sought = self.link.media().sought(now);
-        if sought.is_some_and(|rate| self.budget.rate() >= rate as f64) {
-            self.link.media().on_probe_in_time(now);
         }
     }
 
@@ -182,7 +239,7 @@ impl Sender {
         let room = held.then(|| self.budget.room_at(now));
         [
             room,
-            self.packetizer.due_at(),
+            self.packetizer.looks_at(now),
             self.budget.next_timeout(),
             Some(self.report.due_at(LINK_REPORT)),
         ]
@@ -195,7 +252,7 @@ impl Sender {
 /// Packs a frame, which counts as old as the oldest that left with it.
 fn pack(
     now: Instant,
-    age: Age,
+    waited: Duration,
     link: &PeerLink,
     aliases: &mut Aliases,
     packetizer: &mut Packetizer,
@@ -222,7 +279,8 @@ fn pack(
     let outgoing = Outgoing {
         label: aliases.label(&room, participant),
         frame: &frame,
-        age,
+        age: Age::from_duration(waited),
+        since: now.checked_sub(waited).unwrap_or(now),
         hops: 0,
         epoch: 0,
     };

@@ -7,8 +7,14 @@
 //! that carries it does. Links that take short bursts and no stream answer probes well and fail the
 //! track: then probes count only after the pause that follows. A receiver that takes nothing at all is not judged: it has
 //! stopped, and will be live at once when it goes on.
+//!
+//! A link between edges knows what it carries: there tracks and layers come back when they fit, and at no other
+//! time.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use pulse_proto::{
     ParticipantId,
@@ -23,6 +29,8 @@ use crate::limits::{
 };
 
 const EVERY_LAYER: u8 = MAX_TEMPORAL_LAYERS - 1;
+type Layers = [u64; MAX_TEMPORAL_LAYERS as usize];
+const NO_LAYERS: Layers = [0; MAX_TEMPORAL_LAYERS as usize];
 /// The last four looks.
 const MEMORY: u8 = 0b1111;
 
@@ -80,8 +88,14 @@ struct Track {
     shorts: u8,
     /// Looks since something was offered.
     idle: u32,
+    /// The bytes of each temporal layer in the second before, and since.
+    layers_before: Layers,
+    layers: Layers,
+    /// Of the bytes in the second before, those that were admitted; and since.
+    sent_before: u64,
+    sent: u64,
     /// The next pause lasts this long.
-    retry: std::time::Duration,
+    retry: Duration,
 }
 
 impl Track {
@@ -96,6 +110,10 @@ impl Track {
             short: false,
             shorts: 0,
             idle: 0,
+            layers_before: NO_LAYERS,
+            layers: NO_LAYERS,
+            sent_before: 0,
+            sent: 0,
             retry: CARRY_RETRY_MIN,
         }
     }
@@ -121,7 +139,7 @@ impl Track {
         };
     }
 
-    fn pause(&mut self, now: Instant) {
+    fn pause(&mut self, now: Instant, retry_max: Duration) {
         let probed_at = match self.standing {
             Standing::Trial { probed_at, .. } => probed_at,
             Standing::Sent | Standing::Paused { .. } => None,
@@ -136,7 +154,7 @@ impl Track {
             until,
             probes_from: if misled { until } else { now },
         };
-        self.retry = (self.retry * 2).min(CARRY_RETRY_MAX);
+        self.retry = (self.retry * 2).min(retry_max);
         self.shorts = 0;
     }
 }
@@ -150,7 +168,7 @@ pub(crate) struct Carry {
     cap: u8,
     /// When the cap may rise, and how long the next wait is.
     raise_at: Option<Instant>,
-    raise: std::time::Duration,
+    raise: Duration,
     review_at: Option<Instant>,
     /// Frames of upper layers were dropped since the last look.
     thinned: bool,
@@ -159,6 +177,8 @@ pub(crate) struct Carry {
     acked: u64,
     /// It had stopped at the last look: what is dropped now was old.
     stopped: bool,
+    /// What the link carries is told: nothing is tried for the time that has passed.
+    by_rate: bool,
 }
 
 impl Default for Carry {
@@ -174,11 +194,75 @@ impl Default for Carry {
             acked_before: 0,
             acked: 0,
             stopped: false,
+            by_rate: false,
         }
     }
 }
 
 impl Carry {
+    /// `by_rate`: for a link of which [`Carry::on_rate`] tells what it carries.
+    pub(super) fn new(by_rate: bool) -> Self {
+        Self {
+            by_rate,
+            ..Self::default()
+        }
+    }
+
+    /// Whether anything may be left out: asked for with every batch.
+    pub(super) const fn is_constrained(&self) -> bool {
+        self.paused > 0 || self.cap < EVERY_LAYER
+    }
+
+    /// Bytes a second that are left out because the link does not carry them; `None` if nothing is.
+    pub(super) fn missing(&self) -> Option<u64> {
+        let capped = |track: &Track| track.highest_before > self.cap;
+        let tracks = self.tracks.values();
+        let left_out = tracks.filter(|track| track.paused() || capped(track));
+        let each = left_out.map(|track| track.offered_before.saturating_sub(track.sent_before));
+        each.reduce(u64::saturating_add)
+    }
+
+    /// The link carries so many bytes a second beside what is sent: what fits comes back, whole tracks before
+    /// upper layers. The tracks that are sent again from now on.
+    pub(super) fn on_rate(&mut self, now: Instant, room: u64) -> Vec<TrackRef> {
+        let mut left = room;
+        let mut back = Vec::new();
+        let open = self.tracks.iter_mut().filter(|(_, t)| t.heeds(now));
+        let mut open: Vec<_> = open.filter(|(_, track)| track.offered_before > 0).collect();
+        open.sort_by_key(|(_, track)| track.rank());
+        for (key, track) in open {
+            let layers = track.layers_before.iter();
+            let needed = layers.take(usize::from(self.cap) + 1).sum();
+            let Some(rest) = left.checked_sub(needed) else {
+                break;
+            };
+            left = rest;
+            track.attempt(now, true);
+            track.shorts = 0;
+            back.push(*key);
+        }
+        self.count_paused();
+        while self.paused == 0 && self.cap < EVERY_LAYER {
+            let next = self.cap + 1;
+            let layer = |track: &Track| track.layers_before.get(usize::from(next)).copied();
+            let needed = self.tracks.values().filter_map(layer).sum();
+            let Some(rest) = left.checked_sub(needed) else {
+                break;
+            };
+            left = rest;
+            self.cap = next;
+        }
+        back
+    }
+
+    fn retry_max(&self) -> Duration {
+        if self.by_rate {
+            CARRY_RETRY_MIN
+        } else {
+            CARRY_RETRY_MAX
+        }
+    }
+
     /// A chunk is offered; a frame is admitted or refused with all of its chunks, but for the one that a
     /// pause cuts.
     pub(super) fn offer(
@@ -196,12 +280,16 @@ impl Carry {
             .entry(track)
             .or_insert_with(|| Track::new(screen));
         track.offered += bytes as u64;
+        if let Some(layer) = track.layers.get_mut(usize::from(header.temporal)) {
+            *layer += bytes as u64;
+        }
         track.highest = track.highest.max(header.temporal);
         if track.paused() {
             Admission::Paused
         } else if header.temporal > cap {
             Admission::Capped
         } else {
+            track.sent += bytes as u64;
             Admission::Open
         }
     }
@@ -249,8 +337,9 @@ impl Carry {
 
     /// The trial of a track has failed.
     pub(super) fn fail(&mut self, now: Instant, track: TrackRef) {
+        let retry_max = self.retry_max();
         if let Some(track) = self.tracks.get_mut(&track) {
-            track.pause(now);
+            track.pause(now, retry_max);
         }
         self.count_paused();
     }
@@ -311,6 +400,8 @@ impl Carry {
             track.shorts = (track.shorts << 1 | u8::from(track.short)) & MEMORY;
             track.short = false;
             (track.offered_before, track.offered) = (track.offered, 0);
+            (track.sent_before, track.sent) = (track.sent, 0);
+            track.layers_before = std::mem::take(&mut track.layers);
             (track.highest_before, track.highest) = (track.highest, 0);
         }
         // It has ended, or its receiver does not want it any more.
@@ -331,11 +422,12 @@ impl Carry {
 
     /// Something had to be dropped.
     fn relieve(&mut self, now: Instant, short: bool) -> Option<Decision> {
+        let retry_max = self.retry_max();
         let failed = self.tracks.iter_mut().find(|(_, track)| {
             matches!(track.standing, Standing::Trial { .. }) && track.shorts & 1 != 0
         });
         if let Some((key, track)) = failed {
-            track.pause(now);
+            track.pause(now, retry_max);
             return Some(Decision::Pause(*key));
         }
         let sent = self.tracks.values().filter(|track| !track.paused());
@@ -362,7 +454,7 @@ impl Carry {
             .filter(|(_, track)| !track.paused() && track.offered_before > 0)
             .max_by_key(|(_, track)| (!track.screen, track.offered_before))?;
         let key = *victim.0;
-        victim.1.pause(now);
+        victim.1.pause(now, retry_max);
         // The others get time to show that they fit now.
         for track in self.tracks.values_mut() {
             track.shorts = 0;
@@ -409,7 +501,7 @@ impl Carry {
             }
         }
         let settled = self.tracks.values().all(|track| track.shorts & 0b11 == 0);
-        if trying || !settled {
+        if trying || !settled || self.by_rate {
             return None;
         }
         let due = self.tracks.iter_mut().filter(

@@ -135,6 +135,8 @@ pub(crate) struct Bounds {
     video_bytes: usize,
     video_age: Duration,
     leaving_keyframe_age: Duration,
+    /// What its link carries is told.
+    by_rate: bool,
 }
 
 impl Bounds {
@@ -144,6 +146,7 @@ impl Bounds {
         video_bytes: LINK_VIDEO_BYTES,
         video_age: LINK_VIDEO_AGE,
         leaving_keyframe_age: LINK_VIDEO_AGE,
+        by_rate: true,
     };
 }
 
@@ -154,6 +157,7 @@ impl Default for Bounds {
             video_bytes: MAX_VIDEO_BYTES,
             video_age: MAX_VIDEO_AGE,
             leaving_keyframe_age: MAX_LEAVING_KEYFRAME_AGE,
+            by_rate: false,
         }
     }
 }
@@ -184,6 +188,7 @@ impl Lanes {
     pub(crate) fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
+            carry: Carry::new(bounds.by_rate),
             ..Self::default()
         }
     }
@@ -262,6 +267,7 @@ impl Lanes {
             held: (leaving.room <= 0 && (pictures || self.needs_help()))
                 || (!self.control.is_empty() && leaving.room <= -CONTROL_BESIDE),
             paused: self.carry.paused() > 0,
+            constrained: self.carry.is_constrained(),
             ..leaving.taken
         }
     }

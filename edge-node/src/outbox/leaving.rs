@@ -14,6 +14,8 @@ pub(crate) struct Taken {
     pub(crate) held: bool,
     /// A track is paused: probing makes sense.
     pub(crate) paused: bool,
+    /// It is, or layers are left out.
+    pub(crate) constrained: bool,
     /// How long the oldest of it has waited: control, audio, video, v1.
     pub(crate) ages: [Option<Duration>; 4],
 }

@@ -46,6 +46,18 @@ pub const FEEDBACK_LEN: usize = 18;
 /// share five to a datagram and cost 1.30 times their own bytes on the wire, alone 1.68 times.
 pub const MAX_HOLD: Duration = Duration::from_millis(2);
 
+/// A frame that comes when nothing has left for so long leaves at once: half of a voice's interval, so that one
+/// who speaks alone never waits, and of several nearly every frame meets another. With 10 speakers 2.2 frames
+/// share a datagram; if they left at once 2 ms after the last one already, 1.5 would.
+pub const IDLE: Duration = Duration::from_millis(10);
+
+/// After a datagram has left, frames gather for so long at least, which is part of [`MAX_HOLD`]: several datagrams
+/// then leave in one call of the kernel and arrive in one.
+pub const GATHER: Duration = Duration::from_millis(1);
+
+/// But not more than these, four datagrams: what gathers in 1 ms at 37 Mbit/s, and half of what QUIC takes at once.
+pub const GATHER_BYTES: usize = 4 * MAX_DATAGRAM;
+
 /// Datagrams that are open at once, one for each (hops, epoch): what members here send, what is passed on
 /// for the first and the second time, and one of the tree before.
 pub const MAX_OPEN: usize = 4;

@@ -2,17 +2,21 @@
 //! sequence. Never decides what may leave, and drops nothing that it has taken.
 //!
 //! A driver pushes all frames it has, then calls [`Packetizer::flush`], and again at
-//! [`Packetizer::due_at`]. A frame that comes when nothing has left for 2 ms is due at once: it leaves with
+//! [`Packetizer::due_at`]. A frame that comes when nothing has left for 10 ms is due at once: it leaves with
 //! that flush, together with what came in the same moment.
+//!
+//! A driver that is woken for its frames asks for [`Packetizer::patience`]: at 20,000 frames a second a wake for
+//! each, and a call of the kernel for each datagram, cost several times what the frames do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
     datagram::{Age, Header, Kind, Label, put_record},
     limits::{
-        DATAGRAM_HEADER, FULL_ENOUGH, MAX_DATAGRAM, MAX_HOLD, MAX_HOPS, MAX_OPEN, PACKING_BUFFER,
+        DATAGRAM_HEADER, FULL_ENOUGH, GATHER, GATHER_BYTES, IDLE, MAX_DATAGRAM, MAX_HOLD, MAX_HOPS,
+        MAX_OPEN, PACKING_BUFFER,
     },
 };
 use crate::{
@@ -44,6 +48,8 @@ pub struct Outgoing<'a> {
     pub frame: &'a Frame,
     /// Its age by now.
     pub age: Age,
+    /// When it came to be sent; others of its datagram may have come later.
+    pub since: Instant,
     /// How often it was passed on, this time included; 0 if its publisher is here.
     pub hops: u8,
     /// The low bits of the tree's epoch.
@@ -83,9 +89,11 @@ struct Open {
 #[derive(Debug)]
 pub struct Packetizer {
     max_datagram: usize,
+    hold: Duration,
     sequence: u32,
     open: Vec<Open>,
     left_at: Option<Instant>,
+    last: Option<Bytes>,
     counts: PackingCounts,
 }
 
@@ -98,14 +106,25 @@ impl Packetizer {
             } else {
                 MAX_DATAGRAM
             },
+            hold: MAX_HOLD,
             sequence: first_sequence,
             open: Vec::new(),
             left_at: None,
+            last: None,
             counts: PackingCounts {
                 frames: 0,
                 datagrams: 0,
                 bytes: 0,
             },
+        }
+    }
+
+    /// The same, but nothing waits for company: what packing is compared with.
+    #[must_use]
+    pub fn unheld(self) -> Self {
+        Self {
+            hold: Duration::ZERO,
+            ..self
         }
     }
 
@@ -141,9 +160,12 @@ impl Packetizer {
         if !self.open.get(index).is_some_and(fits) {
             self.leave(now, index, out);
         }
-        let due_at = self
-            .left_at
-            .map_or(now, |left_at| now.max(left_at + MAX_HOLD));
+        let idle = self.left_at.is_none_or(|left_at| now >= left_at + IDLE);
+        let due_at = if idle {
+            now
+        } else {
+            now.max(outgoing.since + self.hold)
+        };
         let Some(open) = self.open.get_mut(index) else {
             return Ok(());
         };
@@ -176,6 +198,31 @@ impl Packetizer {
         filled.map(|open| open.due_at).min()
     }
 
+    /// Bytes of frames that may wait with whoever has them until [`Packetizer::looks_at`]: pushed now, they would
+    /// wait here. 0 if the next one may have to leave at once.
+    pub fn patience(&self, now: Instant) -> usize {
+        if self.hold.is_zero() {
+            return 0;
+        }
+        if self.gathers_until().is_some_and(|until| now < until) {
+            return GATHER_BYTES;
+        }
+        let filled = self.open.iter().filter(|open| !open.buffer.is_empty());
+        let room = filled.map(|open| self.max_datagram.saturating_sub(open.buffer.len()));
+        room.min().unwrap_or(0).saturating_sub(FULL_ENOUGH)
+    }
+
+    /// When whoever is patient is to push what waits and to flush.
+    pub fn looks_at(&self, now: Instant) -> Option<Instant> {
+        let gathered = self.gathers_until().filter(|until| now < *until);
+        gathered.into_iter().chain(self.due_at()).min()
+    }
+
+    fn gathers_until(&self) -> Option<Instant> {
+        let left_at = self.left_at.filter(|_| !self.hold.is_zero())?;
+        Some(left_at + GATHER)
+    }
+
     /// What is due leaves.
     pub fn flush(&mut self, now: Instant, out: &mut Vec<Datagram>) {
         for index in 0..self.open.len() {
@@ -184,6 +231,21 @@ impl Packetizer {
                 self.leave(now, index, out);
             }
         }
+    }
+
+    /// What left last, once more under a number of its own: for who wants to know whether the path carries more.
+    pub fn again(&mut self) -> Option<Datagram> {
+        let mut bytes = BytesMut::from(self.last.as_ref()?.as_ref());
+        let (header, _) = Header::parse(&bytes).ok()?;
+        let sequence = self.sequence;
+        if let Some(head) = bytes.first_chunk_mut::<DATAGRAM_HEADER>() {
+            *head = Header { sequence, ..header }.encode();
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.counts.datagrams += 1;
+        self.counts.bytes += bytes.len() as u64;
+        let bytes = bytes.freeze();
+        Some(Datagram { sequence, bytes })
     }
 
     /// What was packed, ever.
@@ -237,9 +299,11 @@ impl Packetizer {
         }
         self.counts.datagrams += 1;
         self.counts.bytes += bytes.len() as u64;
+        let bytes = bytes.freeze();
+        self.last = Some(bytes.clone());
         out.push(Datagram {
             sequence: self.sequence,
-            bytes: bytes.freeze(),
+            bytes,
         });
         self.sequence = self.sequence.wrapping_add(1);
         self.left_at = Some(now);

@@ -240,3 +240,48 @@ fn who_leaves_is_forgotten() {
     rig.carry.forget(camera.participant, None);
     assert_eq!(rig.carry.constrained(), Constrained::default());
 }
+
+/// A second in which two layers of each camera are offered to a link, of which nothing is sent that it refuses.
+fn offer_layers(carry: &mut Carry, now: Instant, tracks: &[TrackRef]) {
+    for track in tracks {
+        for temporal in 0..=1 {
+            carry.offer(now, *track, &header(0, 0, temporal), false, 1_000);
+        }
+    }
+}
+
+#[test]
+fn on_a_link_whole_tracks_come_back_as_they_fit_then_layers_and_nothing_by_itself() {
+    let mut carry = Carry::new(true);
+    let mut now = tokio::time::Instant::now().into_std();
+    let cameras = [of(1, CAMERA), of(2, CAMERA)];
+    let mut second = |carry: &mut Carry, short: bool| {
+        offer_layers(carry, now, &cameras);
+        if short {
+            for track in &cameras {
+                carry.on_drop(*track, &header(0, 0, 0));
+            }
+        }
+        now += CARRY_REVIEW;
+        let acked = carry.acked + 1_000_000;
+        carry.on_acked(acked);
+        carry.review(now);
+        now
+    };
+    for _ in 0..8 {
+        second(&mut carry, true);
+    }
+    assert_eq!((carry.paused(), carry.cap), (2, 0));
+    assert_eq!(carry.missing(), Some(4_000));
+    for _ in 0..60 {
+        second(&mut carry, false);
+    }
+    assert_eq!(carry.paused(), 2);
+    let now = second(&mut carry, false);
+    assert_eq!(carry.on_rate(now, 999), []);
+    assert_eq!(carry.on_rate(now, 1_000), cameras[..1]);
+    assert_eq!(carry.on_rate(now, 2_000), cameras[1..]);
+    assert_eq!((carry.paused(), carry.cap), (0, 0));
+    assert_eq!(carry.on_rate(now, 2_000), []);
+    assert!(!carry.is_constrained());
+}

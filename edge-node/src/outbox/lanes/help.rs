@@ -48,6 +48,20 @@ impl Lanes {
         Some(decision)
     }
 
+    /// Bytes a second that the link does not carry; `None` if it carries all.
+    pub(crate) fn missing(&self) -> Option<u64> {
+        self.carry.missing()
+    }
+
+    /// The link carries so many bytes a second beside what is sent.
+    pub(crate) fn on_rate(&mut self, now: Instant, room: u64) -> usize {
+        let back = self.carry.on_rate(now, room);
+        for track in &back {
+            self.retry(*track, PROBED_PATIENCE);
+        }
+        back.len()
+    }
+
     /// Video tracks of which the receiver can decode nothing until a keyframe comes; each is
     /// named once in a while until it does. Ask while it can take one.
     pub(crate) fn starving(&mut self, now: Instant) -> Vec<Starving> {

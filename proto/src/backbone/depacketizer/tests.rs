@@ -42,6 +42,7 @@ impl Link {
             label,
             frame,
             age: Age::from_units(3),
+            since: self.now,
             hops: 2,
             epoch: 5,
         };
@@ -174,6 +175,7 @@ fn a_record_without_a_frame_harms_no_other() {
             label: Label::Long(&room),
             frame,
             age: Age::default(),
+            since: link.now,
             hops: 0,
             epoch: 0,
         };

@@ -35,6 +35,7 @@ impl Sender {
             label: alias(1),
             frame: &frame,
             age: Age::default(),
+            since: now,
             hops,
             epoch,
         };
@@ -56,21 +57,22 @@ fn a_frame_after_silence_leaves_at_once_and_takes_its_contemporaries_along() {
     assert_eq!(sender.flush(now), 1);
     assert_eq!(sender.packetizer.counts().frames, 2);
     assert_eq!(sender.packetizer.due_at(), None);
-    let later = now + MAX_HOLD;
+    let later = now + IDLE;
     sender.push(later, 0, 0, 120);
     assert_eq!(sender.packetizer.due_at(), Some(later));
 }
 
 #[test]
-fn what_follows_soon_is_held_until_two_ms_after_the_last_one() {
+fn what_follows_soon_is_held_for_two_ms() {
     let (mut sender, now) = (Sender::new(), start());
     sender.push(now, 0, 0, 120);
     assert_eq!(sender.flush(now), 1);
     sender.push(now + ms(1), 0, 0, 120);
-    assert_eq!(sender.packetizer.due_at(), Some(now + MAX_HOLD));
-    assert_eq!(sender.flush(now + ms(1)), 0);
-    sender.push(now + Duration::from_micros(1_500), 0, 0, 120);
-    assert_eq!(sender.flush(now + MAX_HOLD), 1);
+    let due_at = now + ms(1) + MAX_HOLD;
+    assert_eq!(sender.packetizer.due_at(), Some(due_at));
+    assert_eq!(sender.flush(now + MAX_HOLD), 0);
+    sender.push(now + MAX_HOLD, 0, 0, 120);
+    assert_eq!(sender.flush(due_at), 1);
     assert_eq!(sender.packetizer.counts().datagrams, 2);
 }
 
@@ -92,6 +94,49 @@ fn a_full_datagram_waits_for_nothing() {
     sender.push(now, 0, 0, 200);
     sender.push(now, 0, 0, 943);
     assert_eq!(sender.out.len(), 2);
+}
+
+#[test]
+fn what_left_last_leaves_again_under_a_number_of_its_own() {
+    let (mut sender, now) = (Sender::new(), start());
+    assert_eq!(sender.packetizer.again(), None);
+    sender.push(now, 1, 7, 120);
+    sender.packetizer.flush(now, &mut sender.out);
+    let copy = sender.packetizer.again().unwrap();
+    let (of, first) = Header::parse(&sender.out[0].bytes).unwrap();
+    let (header, body) = Header::parse(&copy.bytes).unwrap();
+    assert_eq!((of.sequence, header.sequence), (u32::MAX, 0));
+    assert_eq!(copy.sequence, header.sequence);
+    assert_eq!(
+        Header {
+            sequence: of.sequence,
+            ..header
+        },
+        of
+    );
+    assert_eq!(body, first);
+    // It keeps nobody waiting.
+    sender.push(now + IDLE, 1, 7, 120);
+    assert_eq!(sender.packetizer.due_at(), Some(now + IDLE));
+}
+
+#[test]
+fn who_is_patient_comes_when_something_is_due() {
+    let (mut sender, now) = (Sender::new(), start());
+    assert_eq!(sender.packetizer.patience(now), 0);
+    sender.push(now, 0, 0, 120);
+    sender.flush(now);
+    assert_eq!(sender.packetizer.patience(now), GATHER_BYTES);
+    assert_eq!(sender.packetizer.looks_at(now), Some(now + GATHER));
+    let later = now + GATHER;
+    assert_eq!(sender.packetizer.patience(later), 0);
+    assert_eq!(sender.packetizer.looks_at(later), None);
+    sender.push(later, 0, 0, 120);
+    let room = MAX_DATAGRAM - 8 - 147 - FULL_ENOUGH;
+    assert_eq!(sender.packetizer.patience(later), room);
+    assert_eq!(sender.packetizer.looks_at(later), Some(later + MAX_HOLD));
+    let unheld = Packetizer::new(MAX_DATAGRAM, 0).unheld();
+    assert_eq!((unheld.patience(now), unheld.looks_at(now)), (0, None));
 }
 
 #[test]
@@ -143,6 +188,7 @@ fn what_cannot_travel_is_not_taken() {
             label: Label::Long(&room),
             frame,
             age: Age::default(),
+            since: now,
             hops,
             epoch: 0,
         };
@@ -184,7 +230,7 @@ proptest! {
             now = next;
             let frame = media(participant(1), sequence, size);
             let label = if long { Label::Long(&room) } else { alias(9) };
-            let outgoing = Outgoing { label, frame: &frame, age: Age::from_units(hops), hops, epoch };
+            let outgoing = Outgoing { label, frame: &frame, age: Age::from_units(hops), since: now, hops, epoch };
             packetizer.push(now, outgoing, &mut out).unwrap();
             left.extend(out.drain(..).map(|datagram| (now, datagram)));
             pushed.push((now, hops, epoch, frame, long));
