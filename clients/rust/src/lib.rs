@@ -18,6 +18,7 @@ mod report;
 mod roster;
 mod send;
 mod source;
+mod stay;
 mod tls;
 mod v1;
 
@@ -31,4 +32,5 @@ pub use receiver::{Receiver, StreamKey, StreamStats};
 pub use report::{Delay, Received, Report, Sent};
 pub use send::{LeftOut, Pictures, Steering, Steps};
 pub use source::{Due, Source};
+pub use stay::{Stay, StayEvent};
 pub use v1::{V1Client, V1Event};

@@ -41,6 +41,23 @@ pub(crate) const RECONNECT_FIRST: Duration = Duration::from_millis(250);
 /// The bot's longest wait before it connects again.
 pub(crate) const RECONNECT_LONGEST: Duration = Duration::from_secs(5);
 
+/// Nothing came from an edge for so long: it is asked for a word. In a call something comes every 20 ms.
+pub(crate) const STAY_ASK: Duration = Duration::from_secs(1);
+
+/// Nothing for so long, the question's answer included: it is gone, and 1.5 s are left of the 4 s in which
+/// everybody is to hear again. The browser's client waits as long.
+pub(crate) const STAY_SILENT: Duration = Duration::from_millis(2_500);
+
+/// An attempt at another edge may take so long, which is three round trips of 300 ms; then the next is tried.
+pub(crate) const STAY_ATTEMPT: Duration = Duration::from_millis(1_000);
+
+/// When every edge was tried: the pause before the next round, longer by as much each time, and the longest.
+pub(crate) const STAY_PAUSE_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const STAY_PAUSE_LONGEST: Duration = Duration::from_secs(5);
+
+/// A place is kept for 10 s; whoever finds an edge after that joins anew, and after a minute nobody waits for it.
+pub(crate) const STAY_GIVE_UP: Duration = Duration::from_secs(60);
+
 /// A source this late starts its schedule anew instead of sending a burst of old frames.
 pub(crate) const SOURCE_LATE: Duration = Duration::from_millis(500);
 
