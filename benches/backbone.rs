@@ -4,7 +4,7 @@
 mod across;
 mod call;
 
-use across::{cpu, latency, lossy, wire};
+use across::{core_killed, cpu, cut, edge_killed, latency, lossy, wire};
 use call::{
     Failure,
     edge::can_pin,
@@ -31,14 +31,23 @@ fn main() -> Result<(), Failure> {
     if options.wants("cpu") {
         rows.extend(cpu::measure(window_s)?);
     }
+    if options.wants("core-killed") {
+        rows.extend(core_killed::measure(pinned)?);
+    }
     match lab {
-        Err(why) => eprintln!("left out: wire, lossy: {why}"),
+        Err(why) => eprintln!("left out: wire, lossy, cut, edge-killed: {why}"),
         Ok(()) => {
             if options.wants("wire") {
                 rows.extend(wire::measure(pinned, window_s)?);
             }
             if options.wants("lossy") {
                 rows.extend(lossy::measure(window_s)?);
+            }
+            if options.wants("cut") {
+                rows.extend(cut::measure(pinned)?);
+            }
+            if options.wants("edge-killed") {
+                rows.extend(edge_killed::measure(pinned)?);
             }
         }
     }

@@ -6,6 +6,7 @@ use super::{
     ends::{Due, Outcome, Plan, run},
     named,
     place::Place,
+    quantile_ms,
     servers::Papers,
 };
 use crate::call::{
@@ -47,6 +48,14 @@ pub fn measure(window_s: u64) -> Result<Vec<Row>, Failure> {
                 outcome.datagrams as f64 / window_s as f64,
                 "/s",
             ),
+            named(name, "wakes", outcome.wakes as f64 / window_s as f64, "/s"),
+            named(
+                name,
+                "frame_late_p99",
+                quantile_ms(&outcome.late_us, 0.99),
+                "ms",
+            ),
+            named(name, "age_p50", quantile_ms(&outcome.ages_us, 0.5), "ms"),
             named(name, "lost", lost, "%"),
             named(name, "given_up", outcome.stale as f64, "frames"),
         ]);
@@ -65,6 +74,7 @@ fn carry(papers: &Papers, packed: bool, window_s: u64) -> Result<Outcome, Failur
         schedule: voices(VOICES, end_us, 1),
         participants: VOICES,
         frame_bytes: VOICE_BYTES,
+        voices: true,
         packed,
         congestion: Congestion::Sender,
         window_us: WARM_UP_US..end_us,

@@ -11,7 +11,7 @@ use pulse_core::quic::{
 use pulse_proto::{
     Frame, ParticipantId, RoomName,
     backbone::{
-        Age, Aliases, Budget, Depacketizer, Outgoing, Packetizer,
+        Age, Aliases, Budget, BudgetState, Depacketizer, Outgoing, Packetizer,
         limits::{DATAGRAM_HEADER, FULL_ENOUGH, MAX_DATAGRAM, RECORD_HEADER},
     },
     cluster::EdgeId,
@@ -21,6 +21,7 @@ use pulse_proto::{
 use tokio::time::{Instant, sleep_until};
 
 use super::{
+    given::Given,
     place::{Place, joined},
     servers::{EDGES, Papers},
 };
@@ -46,6 +47,8 @@ pub struct Plan {
     pub participants: usize,
     /// Codec bytes of a frame.
     pub frame_bytes: usize,
+    /// They are voices, which do not wait for the budget.
+    pub voices: bool,
     /// Several frames to a datagram, or each in one of its own.
     pub packed: bool,
     pub congestion: Congestion,
@@ -61,14 +64,20 @@ pub struct Outcome {
     pub stale: u64,
     /// Ages at arrival, in µs since they were due.
     pub ages_us: Histogram<u64>,
-    /// How late the sender's thread woke for them, in µs: the machine's part of their ages.
+    /// How late they were given, in µs: the machine's part of their ages.
     pub late_us: Histogram<u64>,
-    /// How long they then waited for the budget, in µs.
+    /// How long they then waited for the sender to wake, for others and for the budget, in µs.
     pub waited_us: Histogram<u64>,
     /// Datagrams that left, in the window.
     pub datagrams: u64,
     /// UDP payload that left in the window, in bytes.
     pub sent_bytes: u64,
+    /// Packets that the library held for lost.
+    pub lost_packets: u64,
+    /// How often frames woke the sender.
+    pub wakes: u64,
+    /// What the budget did.
+    pub watch: Watch,
     /// Processor time of each end's thread in the window.
     pub sender_cpu: Duration,
     pub receiver_cpu: Duration,
@@ -82,7 +91,38 @@ struct Sent {
     waited_us: Histogram<u64>,
     datagrams: u64,
     bytes: u64,
+    lost: u64,
+    wakes: u64,
+    watch: Watch,
     cpu: Duration,
+}
+
+/// What the budget said at each report, from the first on.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    pub reports: u64,
+    /// Of these, in which another state than clear.
+    pub full: u64,
+    pub draining: u64,
+    pub other: u64,
+    /// The longest queue and the lowest rate, in bytes a second, of the whole run.
+    pub queue: Duration,
+    pub slowest: Option<f64>,
+}
+
+impl Watch {
+    fn note(&mut self, budget: &Budget) {
+        self.reports += 1;
+        match budget.state() {
+            BudgetState::Clear => {}
+            BudgetState::Full => self.full += 1,
+            BudgetState::Draining => self.draining += 1,
+            _ => self.other += 1,
+        }
+        self.queue = self.queue.max(budget.queue_delay());
+        let slowest = self.slowest.unwrap_or(f64::INFINITY);
+        self.slowest = Some(slowest.min(budget.rate()));
+    }
 }
 
 /// Sends the whole plan from one place to another.
@@ -145,6 +185,9 @@ pub fn run(
         waited_us: sent.waited_us,
         datagrams: sent.datagrams,
         sent_bytes: sent.bytes,
+        lost_packets: sent.lost,
+        wakes: sent.wakes,
+        watch: sent.watch,
         sender_cpu: sent.cpu,
         receiver_cpu,
     })
@@ -168,55 +211,57 @@ async fn send(
     let most = if plan.packed { MAX_DATAGRAM } else { alone };
     let most = most.min(connection.max_datagram());
     let mut packetizer = Packetizer::new(most, 1);
+    if !plan.packed {
+        packetizer = packetizer.unheld();
+    }
     let mut budget = Budget::new(origin.into_std());
     // The far end's reports come back in datagrams.
     let mut reports = Depacketizer::new(origin.into_std());
     // Under the library's own congestion control nobody else decides.
     let budgeted = plan.congestion == Congestion::Sender;
-    // What a session hands on is made already: making it is no part of the link.
-    let mut made = frames(ids, plan).into_iter().peekable();
+    let mut watch = Watch::default();
+    let given = Given::start(frames(ids, plan), origin);
     let (mut waiting, mut out, mut none) = (VecDeque::new(), Vec::new(), Vec::new());
     let (mut due, mut stale) = (0, 0);
     let (mut late_us, mut waited_us) = (histogram(), histogram());
     let mut begun = None;
-    sleep_until(origin).await;
     loop {
         let now = Instant::now();
-        let now_us = now.duration_since(origin).as_micros() as u64;
+        let now_us = now.saturating_duration_since(origin).as_micros() as u64;
         if begun.is_none() && now_us >= plan.window_us.start {
             begun = Some((
                 own_cpu()?,
                 packetizer.counts().datagrams,
                 connection.stats(),
+                given.wakes(),
             ));
         }
-        while let Some((at_us, frame)) = made.next_if(|(at_us, _)| *at_us <= now_us) {
-            if plan.window_us.contains(&at_us) {
-                due += 1;
-                late_us.saturating_record(now_us - at_us);
+        let ended = given.take(&mut waiting);
+        while let Some(first) = waiting.front() {
+            let counts = plan.window_us.contains(&first.at_us);
+            let age = Duration::from_micros(now_us.saturating_sub(first.at_us));
+            let waits = budgeted && !plan.voices && budget.room(now.into_std()) <= 0;
+            if age <= STALE && waits {
+                break;
             }
-            waiting.push_back((at_us, now_us, frame));
-        }
-        while let Some((at_us, since_us, frame)) = waiting.front() {
-            let age = Duration::from_micros(now_us.saturating_sub(*at_us));
+            due += u64::from(counts);
             if age > STALE {
-                stale += u64::from(plan.window_us.contains(at_us));
+                stale += u64::from(counts);
                 waiting.pop_front();
                 continue;
             }
-            if budgeted && budget.room(now.into_std()) <= 0 {
-                break;
-            }
             let outgoing = Outgoing {
-                label: aliases.label(&room, frame.sender()),
-                frame,
+                label: aliases.label(&room, first.frame.sender()),
+                frame: &first.frame,
                 age: Age::from_duration(age),
+                since: (origin + Duration::from_micros(first.given_us)).into_std(),
                 hops: 0,
                 epoch: 0,
             };
             packetizer.push(now.into_std(), outgoing, &mut out)?;
-            if plan.window_us.contains(at_us) {
-                waited_us.saturating_record(now_us - since_us);
+            if counts {
+                late_us.saturating_record(first.given_us.saturating_sub(first.at_us));
+                waited_us.saturating_record(now_us.saturating_sub(first.given_us));
             }
             waiting.pop_front();
             give(connection, &mut budget, budgeted, now, &mut out).await;
@@ -224,27 +269,36 @@ async fn send(
         packetizer.flush(now.into_std(), &mut out);
         give(connection, &mut budget, budgeted, now, &mut out).await;
         budget.set_waiting(!waiting.is_empty());
-        let next_due = made
-            .peek()
-            .map(|(at_us, _)| origin + Duration::from_micros(*at_us));
-        if next_due.is_none() && waiting.is_empty() && packetizer.due_at().is_none() {
+        if ended && waiting.is_empty() && packetizer.due_at().is_none() {
             break;
         }
+        given.set_patience(match waiting.is_empty() {
+            true => packetizer.patience(now.into_std()),
+            false => 0,
+        });
         let room_at = (!waiting.is_empty()).then(|| budget.room_at(now.into_std()));
-        let next = [room_at, packetizer.due_at(), budget.next_timeout()];
-        let next = next.into_iter().flatten().map(Instant::from_std);
-        let next = next.chain(next_due).min().unwrap_or(now);
+        let look_at = packetizer.looks_at(now.into_std());
+        let next = [room_at, look_at, budget.next_timeout()];
+        let next = next.into_iter().flatten().min();
+        let next_due = async {
+            match next {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = sleep_until(next) => budget.on_timeout(Instant::now().into_std()),
+            () = given.ready() => {}
+            () = next_due => budget.on_timeout(Instant::now().into_std()),
             datagram = connection.read_datagram() => {
                 let now = Instant::now().into_std();
                 if let Some(report) = reports.on_datagram(now, &datagram?, &mut none)? {
                     budget.on_feedback(now, &report);
+                    watch.note(&budget);
                 }
             }
         }
     }
-    let (cpu, datagrams, stats) = begun.ok_or("the window never began")?;
+    let (cpu, datagrams, stats, wakes) = begun.ok_or("the window never began")?;
     Ok(Sent {
         due,
         stale,
@@ -252,6 +306,9 @@ async fn send(
         waited_us,
         datagrams: packetizer.counts().datagrams - datagrams,
         bytes: connection.stats().sent_bytes - stats.sent_bytes,
+        lost: connection.stats().lost_packets - stats.lost_packets,
+        wakes: given.wakes() - wakes,
+        watch,
         cpu: own_cpu()?.saturating_sub(cpu),
     })
 }

@@ -68,6 +68,7 @@ fn carry(
         schedule: due.flat_map(|at_us| [(at_us, 0), (at_us, 0)]).collect(),
         participants: 1,
         frame_bytes: FRAME_BYTES,
+        voices: false,
         packed: true,
         congestion,
         window_us: WARM_UP_US..end_us,
@@ -82,7 +83,14 @@ fn carry(
     let of_due = |frames: u64| frames as f64 * 100.0 / outcome.due as f64;
     let media = outcome.datagrams as f64 / window_s as f64;
     let sent = outcome.sent_bytes as f64 * 8.0 / 1e6 / Duration::from_secs(window_s).as_secs_f64();
+    let watch = &outcome.watch;
+    let of_reports = |some: u64| some as f64 * 100.0 / watch.reports.max(1) as f64;
+    let slowest = watch.slowest.unwrap_or_default() * 8.0 / 1e6;
+    let lost_here = stats.links.values();
+    let lost_here: u64 = lost_here.map(|link| link.counters.dropped_loss).sum();
     Ok(vec![
+        named(name, "path_lost", lost_here as f64, "packets of all"),
+        named(name, "library_lost", outcome.lost_packets as f64, "packets"),
         named(name, "delivered", of_due(outcome.ages_us.len()), "%").at_least(percent),
         named(name, "age_p50", quantile_ms(&outcome.ages_us, 0.5), "ms"),
         named(name, "age_p99", quantile_ms(&outcome.ages_us, 0.99), "ms").at_most(way_ms + LATE_MS),
@@ -98,6 +106,11 @@ fn carry(
             quantile_ms(&outcome.waited_us, 0.99),
             "ms",
         ),
+        named(name, "reports_full", of_reports(watch.full), "%"),
+        named(name, "reports_draining", of_reports(watch.draining), "%"),
+        named(name, "reports_other", of_reports(watch.other), "%"),
+        named(name, "longest_queue", watch.queue.as_secs_f64() * 1e3, "ms"),
+        named(name, "slowest", slowest, "Mbit/s"),
         named(name, "given_up", of_due(outcome.stale), "%"),
         named(name, "datagrams", media, "/s"),
         named(name, "sent", sent, "Mbit/s"),

@@ -1,8 +1,12 @@
 //! What the second edge of a room costs: a cluster of processes, the two ends of a link without rooms, and
 //! who speaks and listens. Nothing here decides what is good; the bars stand beside their figures.
 
+pub mod core_killed;
 pub mod cpu;
+pub mod cut;
+pub mod edge_killed;
 pub mod ends;
+pub mod given;
 pub mod latency;
 pub mod listeners;
 pub mod lossy;

@@ -12,12 +12,15 @@ use pulse_core::quic::{CredentialFiles, Credentials};
 use super::place::Place;
 use crate::call::{
     Failure,
-    edge::{EDGE_CORE, EdgeProcess, binary, on_core},
+    edge::{EDGE_CORE, EdgeProcess, binary, get_with, on_core},
 };
 
 /// The edges: the first dials the second.
 pub const EDGES: [&str; 2] = ["fra-1", "iad-1"];
 const REGIONS: [&str; 2] = ["fra", "iad"];
+
+/// The operators' token of a core.
+const TOKEN: &str = "the-token-of-a-core-that-lasts-as-long-as-a-bench";
 
 /// Where edges listen on hosts of a lab; on loopback on any free port.
 const PORT: u16 = 8080;
@@ -75,8 +78,8 @@ impl Drop for Papers {
 /// A cluster at work; dropping it kills its processes.
 pub struct Servers {
     pub edges: [EdgeProcess; 2],
-    _core: CoreProcess,
-    _papers: Papers,
+    core: CoreProcess,
+    papers: Papers,
 }
 
 impl Servers {
@@ -87,7 +90,7 @@ impl Servers {
         pinned: bool,
     ) -> Result<Self, Failure> {
         let papers = Papers::new()?;
-        let core = CoreProcess::start(&papers, core_at, pinned)?;
+        let core = CoreProcess::start(&papers, core_at, pinned, None)?;
         let edge = |index: usize| -> Result<EdgeProcess, Failure> {
             let place = edges_at[index];
             let listen = match place {
@@ -109,9 +112,34 @@ impl Servers {
         };
         Ok(Self {
             edges: [edge(0)?, edge(1)?],
-            _core: core,
-            _papers: papers,
+            core,
+            papers,
         })
+    }
+
+    /// Kills core as `kill -9` does, and waits until it is gone.
+    pub fn kill_core(&mut self) -> Result<(), Failure> {
+        self.core.child.kill()?;
+        self.core.child.wait()?;
+        Ok(())
+    }
+
+    /// Another core, which knows nothing, where the one before was: on loopback.
+    pub fn start_core(&mut self, pinned: bool) -> Result<(), Failure> {
+        let at = Some(self.core.edges);
+        self.core = CoreProcess::start(&self.papers, Place::Loopback, pinned, at)?;
+        Ok(())
+    }
+
+    /// What core says of its rooms: edges and participants of the only one, once there is one. On loopback.
+    pub fn room_by_core(&self) -> Result<Option<(u64, u64)>, Failure> {
+        let bearer = format!("Authorization: Bearer {TOKEN}\r\n");
+        let answer = get_with(self.core.ops, "/v1/rooms", &bearer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+        let listed: serde_json::Value = serde_json::from_str(body)?;
+        let room = &listed["rooms"][0];
+        let [edges, participants] = ["edges", "participants"].map(|field| room[field].as_u64());
+        Ok(edges.zip(participants))
     }
 }
 
@@ -119,35 +147,51 @@ struct CoreProcess {
     child: Child,
     /// Where edges dial.
     edges: SocketAddr,
+    /// Where operators look.
+    ops: SocketAddr,
     /// A closed pipe would make its next line of output fail.
     _output: BufReader<ChildStdout>,
 }
 
 impl CoreProcess {
-    fn start(papers: &Papers, place: Place<'_>, pinned: bool) -> Result<Self, Failure> {
+    /// At any free port, or at this address.
+    fn start(
+        papers: &Papers,
+        place: Place<'_>,
+        pinned: bool,
+        at: Option<SocketAddr>,
+    ) -> Result<Self, Failure> {
+        let token = papers.0.join("operators");
+        std::fs::write(&token, TOKEN)?;
+        let at = at.unwrap_or_else(|| SocketAddr::new(place.address(), 0));
         let elsewhere = |program: &str| place.command(program);
         let mut child = on_core(elsewhere, EDGE_CORE, "pulse-core", pinned)?
-            .arg(format!("--listen={}:0", place.address()))
+            .arg(format!("--listen={at}"))
             .arg("--http-addr=127.0.0.1:0")
+            .arg(format!("--operator-token-file={}", token.display()))
             .args(papers.flags("core-one"))
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
         let mut output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        let mut line = String::new();
-        let read = output.read_line(&mut line);
+        let mut printed = |prefix: &str| {
+            let mut line = String::new();
+            let _ = output.read_line(&mut line);
+            let rest = line.trim().strip_prefix(prefix)?;
+            rest.trim_end_matches("/metrics").parse().ok()
+        };
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let edges = printed("edges udp ").unwrap_or(nowhere);
+        let ops = printed("ops http://").unwrap_or(nowhere);
         let core = Self {
             child,
-            edges: match line.trim().strip_prefix("edges udp ").map(str::parse) {
-                Some(Ok(edges)) => edges,
-                _ => SocketAddr::from(([0, 0, 0, 0], 0)),
-            },
+            edges,
+            ops,
             _output: output,
         };
-        read?;
-        if core.edges.port() == 0 {
-            return Err(format!("core printed {line:?} in place of its address").into());
+        if core.edges == nowhere || core.ops == nowhere {
+            return Err("core did not print its addresses".into());
         }
         Ok(core)
     }

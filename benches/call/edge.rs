@@ -77,6 +77,13 @@ impl EdgeProcess {
         format!("ws://{}", self.clients)
     }
 
+    /// Kills it as `kill -9` does, and waits until it is gone.
+    pub fn kill(&mut self) -> Result<(), Failure> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Its number in the system.
     pub fn process(&self) -> u32 {
         self.child.id()
@@ -222,11 +229,16 @@ fn address(url: &str) -> Result<SocketAddr, Failure> {
 
 /// A plain HTTP request; the whole answer.
 pub fn get(address: SocketAddr, path: &str) -> Result<String, Failure> {
+    get_with(address, path, "")
+}
+
+/// The same with more headers, each with the end of its line.
+pub fn get_with(address: SocketAddr, path: &str, headers: &str) -> Result<String, Failure> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

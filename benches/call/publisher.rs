@@ -61,7 +61,12 @@ struct Kept {
 
 /// Joins and announces both tracks.
 pub async fn join(url: &str) -> Result<Client, Failure> {
-    let client = Client::connect(url, &JoinOptions::new(ROOM, "Speaker")).await?;
+    join_room(url, ROOM).await
+}
+
+/// The same in another room.
+pub async fn join_room(url: &str, room: &str) -> Result<Client, Failure> {
+    let client = Client::connect(url, &JoinOptions::new(room, "Speaker")).await?;
     client.announce(&camera()).await?;
     client.announce(&microphone()).await?;
     Ok(client)
