@@ -27,6 +27,10 @@ pub(crate) const MAX_AUDIO_BYTES: usize = 32 * 1024;
 /// Video older than this is dropped to the next keyframe.
 pub(crate) const MAX_VIDEO_AGE: Duration = Duration::from_millis(500);
 
+/// A keyframe that has waited for so long makes way for the next one: three pictures at 30 a second, and more than any
+/// link in order lets one wait.
+pub(crate) const KEYFRAME_LATE: Duration = Duration::from_millis(100);
+
 /// A keyframe that is on its way may finish within this: 300 KB at 1.2 Mbit/s.
 pub(crate) const MAX_LEAVING_KEYFRAME_AGE: Duration = Duration::from_secs(2);
 

@@ -25,10 +25,10 @@ use super::{
     leaving::{AUDIO, CONTROL, Leaving, Taken, V1, VIDEO},
 };
 use crate::limits::{
-    BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, LINK_AUDIO_BYTES, LINK_VIDEO_AGE,
-    LINK_VIDEO_BYTES, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES, MAX_CONTROL_MESSAGES,
-    MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE, MAX_V1_AUDIO_MESSAGES, MAX_VIDEO_AGE,
-    MAX_VIDEO_BYTES, RETRY_PATIENCE,
+    BESIDE_A_KEYFRAME, CONTROL_BESIDE, CONTROL_FIRST, KEYFRAME_LATE, LINK_AUDIO_BYTES,
+    LINK_VIDEO_AGE, LINK_VIDEO_BYTES, MAX_AUDIO_AGE, MAX_AUDIO_BYTES, MAX_CONTROL_BYTES,
+    MAX_CONTROL_MESSAGES, MAX_LEAVING_KEYFRAME_AGE, MAX_V1_AUDIO_AGE, MAX_V1_AUDIO_MESSAGES,
+    MAX_VIDEO_AGE, MAX_VIDEO_BYTES, RETRY_PATIENCE,
 };
 
 /// How a frame is treated on its way to one receiver.
@@ -432,7 +432,7 @@ impl Lanes {
             Verdict::Past => return,
         }
         if header.keyframe() && header.chunk == 0 {
-            self.supersede(key, drops);
+            self.supersede(now, key, drops);
         }
         self.video_bytes += frame.len();
         self.video.push_back(QueuedChunk {
@@ -448,14 +448,15 @@ impl Lanes {
         }
     }
 
-    /// A keyframe has come while an older one still waits, and all that leads from it: on a link that is so
-    /// far behind nobody needs both.
-    fn supersede(&mut self, key: LayerKey, drops: &mut Drops) {
+    /// A keyframe has come while an older one has waited for long, and all that leads from it: on a link that is
+    /// so far behind nobody needs both. Two in a row at the beginning of a track say nothing of a link.
+    fn supersede(&mut self, now: Instant, key: LayerKey, drops: &mut Drops) {
         let of = |item: &QueuedChunk| item.key == key;
+        let late = |item: &QueuedChunk| now.saturating_duration_since(item.at) >= KEYFRAME_LATE;
         if self
             .video
             .iter()
-            .any(|item| of(item) && item.header.keyframe())
+            .any(|item| of(item) && item.header.keyframe() && late(item))
         {
             self.drop_video(Cause::Late, drops, |item, _| of(item));
             // The newer one was admitted before: it is what the layer goes on from.

@@ -206,6 +206,7 @@ fn an_older_keyframe_makes_way_for_a_newer_one() {
     rig.push(video(0, 0, 0, 20_000));
     assert!(!rig.take(4_000).is_empty());
     rig.push(video(1, 1, 0, 2_000));
+    rig.wait(100);
     rig.push(video(2, 0, 0, 20_000));
     rig.push(video(3, 1, 0, 2_000));
     assert_eq!(sequences(&rig.take(usize::MAX)), [2, 3]);
@@ -214,6 +215,16 @@ fn an_older_keyframe_makes_way_for_a_newer_one() {
     rig.push(video(4, 1, 0, 2_000));
     rig.push(video(5, 0, 0, 2_000));
     assert_eq!(sequences(&rig.take(usize::MAX)), [4, 5]);
+}
+
+#[test]
+fn two_keyframes_in_a_row_are_no_sign_of_a_slow_link() {
+    let mut rig = Rig::new();
+    rig.push(video(0, 0, 0, 20_000));
+    rig.wait(10);
+    rig.push(video(1, 0, 0, 20_000));
+    assert!(rig.drops.is_empty(), "{:?}", rig.drops);
+    assert_eq!(sequences(&rig.take(usize::MAX)), [0, 1]);
 }
 
 /// What a paused camera that is tried again by the clock leads to, when a still takes so long.
