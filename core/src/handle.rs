@@ -8,7 +8,7 @@ mod remote;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -134,6 +134,7 @@ enum Message {
 pub struct CoreHandle {
     inbox: mpsc::Sender<Message>,
     up: Arc<AtomicBool>,
+    term: Arc<AtomicU64>,
 }
 
 impl CoreHandle {
@@ -147,6 +148,7 @@ impl CoreHandle {
     ) -> (Self, mpsc::Receiver<CoreEvent>) {
         let (handle, ends, events) = Self::new();
         handle.up.store(true, Ordering::Relaxed);
+        handle.term.store(term, Ordering::Relaxed);
         tasks.spawn(embedded::run(term, rules, edge, ends, stop));
         (handle, events)
     }
@@ -180,6 +182,11 @@ impl CoreHandle {
         self.send(Message::Post(chat))
     }
 
+    /// The term of the core that was believed last; 0 before any.
+    pub fn term(&self) -> u64 {
+        self.term.load(Ordering::Relaxed)
+    }
+
     /// Whether this edge is registered now.
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
@@ -189,12 +196,14 @@ impl CoreHandle {
         let (inbox, messages) = mpsc::channel(CORE_INBOX);
         let (events, received) = mpsc::channel(CORE_EVENTS);
         let up = Arc::new(AtomicBool::new(false));
+        let term = Arc::new(AtomicU64::new(0));
         let ends = Ends {
             messages,
             events,
             up: up.clone(),
+            term: term.clone(),
         };
-        (Self { inbox, up }, ends, received)
+        (Self { inbox, up, term }, ends, received)
     }
 
     fn send(&self, message: Message) -> Result<(), CoreError> {
@@ -213,6 +222,7 @@ struct Ends {
     messages: mpsc::Receiver<Message>,
     events: mpsc::Sender<CoreEvent>,
     up: Arc<AtomicBool>,
+    term: Arc<AtomicU64>,
 }
 
 impl Ends {

@@ -12,6 +12,7 @@ mod http;
 mod limits;
 pub mod membership;
 mod outbox;
+pub mod planted;
 pub mod quic;
 pub mod server;
 mod token;

@@ -12,7 +12,7 @@ use pulse_core::{
         PeerIdentity, Protocol, Transport,
     },
 };
-use pulse_proto::cluster::EdgeId;
+use pulse_proto::cluster::{EdgeId, Region};
 use tokio::{
     sync::{mpsc, watch},
     time::interval,
@@ -66,15 +66,25 @@ pub enum ClusterStartError {
     },
 }
 
+/// What others know of an edge.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) edge: EdgeId,
+    pub(crate) region: Region,
+    pub(crate) cluster: String,
+    pub(crate) public_url: String,
+    pub(crate) max_connections: usize,
+}
+
 /// The way to other servers, for an edge that has any.
 #[derive(Debug)]
-struct Backbone {
+pub(crate) struct Backbone {
     /// For other edges.
-    endpoint: Endpoint,
-    at: SocketAddr,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) at: SocketAddr,
     /// For core: the links' end must not be the end of what is still said to it.
-    to_core: Endpoint,
-    core: Vec<String>,
+    pub(crate) to_core: Endpoint,
+    pub(crate) core: Vec<String>,
 }
 
 /// What an edge has to do with others, before it has rooms.
@@ -102,20 +112,39 @@ impl Cluster {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Result<Self, ClusterStartError> {
-        let incarnation = Incarnation(clock::wall_ms());
         let backbone = backbone(config, tasks, stop)?;
+        let began_ms = clock::wall_ms();
+        let edge = Known {
+            edge: config.edge_id.clone(),
+            region: config.region.clone(),
+            cluster: config.cluster_id.clone(),
+            public_url,
+            max_connections,
+        };
+        Ok(Self::over(edge, backbone, began_ms, tasks, stop))
+    }
+
+    /// The same with a way to others that somebody has made, and the wall time when it began.
+    pub(crate) fn over(
+        edge: Known,
+        backbone: Option<Backbone>,
+        began_ms: u64,
+        tasks: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Self {
+        let incarnation = Incarnation(began_ms);
         let (status, watched) = watch::channel(EdgeStatus::default());
         let side = EdgeSide {
             card: EdgeCard {
-                edge: config.edge_id.clone(),
+                edge: edge.edge.clone(),
                 incarnation,
-                region: config.region.clone(),
-                public_url: Some(public_url),
+                region: edge.region,
+                public_url: Some(edge.public_url),
                 backbone: backbone.as_ref().map(|backbone| backbone.at),
             },
-            cluster: config.cluster_id.clone(),
+            cluster: edge.cluster.clone(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
-            capacity: u32::try_from(max_connections).unwrap_or(u32::MAX),
+            capacity: u32::try_from(edge.max_connections).unwrap_or(u32::MAX),
             status: watched,
         };
         let (core, events) = match &backbone {
@@ -129,16 +158,16 @@ impl Cluster {
             }
             None => CoreHandle::embed(incarnation.0, Rules::default(), side, tasks, stop.clone()),
         };
-        Ok(Self {
-            own: config.edge_id.clone(),
-            name: config.cluster_id.clone(),
+        Self {
+            own: edge.edge,
+            name: edge.cluster,
             incarnation,
             backbone,
             events,
             status,
             core,
             links: Links::default(),
-        })
+        }
     }
 
     /// Links this edge with others, and listens to core from now on.
@@ -292,8 +321,9 @@ async fn report(
     let mut ticks = interval(STATUS_INTERVAL);
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
+            biased;
             () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
         }
         let now = clock::now();
         let heard = links.all().into_iter().filter_map(|link| {

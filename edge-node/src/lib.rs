@@ -27,6 +27,8 @@ mod random;
 mod room;
 mod rooms;
 mod session;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod socket;
 pub mod tls;
 mod token;

@@ -266,6 +266,12 @@ impl Outbox {
             .collect()
     }
 
+    /// Bytes that wait.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn held(&self) -> usize {
+        self.lock().lanes.bytes()
+    }
+
     /// Tracks of which the receiver can decode nothing; see [`Lanes::starving`].
     pub(crate) fn starving(&self, now: Instant) -> Vec<Starving> {
         let mut inner = self.lock();

@@ -97,6 +97,12 @@ impl RoomHandle {
         admitted.await.map_err(|_| RoomEnded)
     }
 
+    /// Messages that wait for it.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.max_capacity() - self.inbox.capacity()
+    }
+
     /// Whether the room has ended, or its task has failed.
     pub(crate) fn has_ended(&self) -> bool {
         self.inbox.is_closed()
@@ -244,8 +250,10 @@ impl RoomTask {
                 }
             };
             let timed_out = tokio::select! {
-                _ = self.inbox.recv_many(&mut messages, ROOM_BATCH) => false,
+                biased;
+                // A room that is always busy has its timeouts too.
                 () = timer => true,
+                _ = self.inbox.recv_many(&mut messages, ROOM_BATCH) => false,
             };
             let now = clock::now();
             if timed_out {

@@ -105,8 +105,24 @@ impl Rooms {
         u32::try_from(self.lock().len()).unwrap_or(u32::MAX)
     }
 
+    /// How much waits for rooms.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn queues(&self) -> crate::simulation::Queues {
+        let rooms = self.lock();
+        let behind = rooms.values().map(RoomHandle::waiting);
+        crate::simulation::Queues {
+            room_inbox: behind.max().unwrap_or(0),
+            rooms: rooms.len(),
+            ..Default::default()
+        }
+    }
+
+    /// All of them, by name.
     fn all(&self) -> Vec<RoomHandle> {
-        self.lock().values().cloned().collect()
+        let rooms = self.lock();
+        let mut named: Vec<(&RoomName, &RoomHandle)> = rooms.iter().collect();
+        named.sort_unstable_by(|(a, _), (b, _)| a.reveal().cmp(b.reveal()));
+        named.into_iter().map(|(_, room)| room.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RoomName, RoomHandle>> {

@@ -27,6 +27,7 @@ use crate::{
         BACKOFF_FIRST, BACKOFF_LAST, BACKOFF_REFUSED, CONNECT_TIMEOUT, HEARTBEAT, READ_CHUNK,
         STREAM_BATCH, WRITE_TIMEOUT,
     },
+    planted::{self, Bug},
     quic::{
         Connection, ConnectionError, Endpoint, Expected, Protocol, RecvStream, SendStream,
         StreamError,
@@ -105,6 +106,7 @@ pub(super) async fn run(
         }
         let pause = tries.failed(&error, was_up);
         tokio::select! {
+            biased;
             () = sleep(pause) => {}
             () = stop.cancelled() => return,
         }
@@ -203,6 +205,7 @@ impl Session<'_> {
     async fn run(mut self, endpoint: &Endpoint, address: &str) -> Result<(), LinkError> {
         let dialled = timeout(CONNECT_TIMEOUT, self.dial(endpoint, address));
         let connection = tokio::select! {
+            biased;
             dialled = dialled => dialled.map_err(|_| LinkError::Silent)??,
             () = self.stop.cancelled() => return Err(LinkError::Stopped),
         };
@@ -211,9 +214,10 @@ impl Session<'_> {
             recv,
             decoder: Decoder::new(MAX_CLUSTER_MESSAGE),
         };
-        let hello = ToCore::Hello(Box::new(self.edge.hello(*self.highest_term)));
+        let hello = ToCore::Hello(Box::new(self.edge.hello(self.heard_of())));
         write(&mut send, &mut [hello.encode()]).await?;
         let welcomed = tokio::select! {
+            biased;
             welcomed = timeout(CONNECT_TIMEOUT, heard.next()) => welcomed,
             () = self.stop.cancelled() => return Err(LinkError::Stopped),
         };
@@ -282,12 +286,21 @@ impl Session<'_> {
         }
     }
 
+    /// The highest term that was heard of.
+    fn heard_of(&self) -> u64 {
+        if planted::is(Bug::StaleTerm) {
+            return 0;
+        }
+        *self.highest_term
+    }
+
     fn believe(&mut self, term: u64) -> Result<(), LinkError> {
-        let known = *self.highest_term;
+        let known = self.heard_of();
         if term < known {
             return Err(LinkError::LowerTerm { found: term, known });
         }
         *self.highest_term = term;
+        self.ends.term.store(term, Ordering::Relaxed);
         Ok(())
     }
 
@@ -305,6 +318,8 @@ impl Session<'_> {
         loop {
             let due: Instant = beat_at.min(last_heard + lease);
             tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
                 message = heard.next() => {
                     last_heard = clock::now();
                     let message = self.refusal(message?)?;
@@ -329,7 +344,6 @@ impl Session<'_> {
                     beat_at = clock::now();
                 }
                 () = sleep_until(due.into()) => {}
-                () = self.stop.cancelled() => return Ok(()),
             }
             let now = clock::now();
             if now >= last_heard + lease {

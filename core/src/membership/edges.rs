@@ -11,7 +11,10 @@ use super::{
     EdgeCard, EdgeHello, EdgeId, EdgeInfo, Effect, FromCore, Heartbeat, Membership, Phase,
     RefusedCode, SessionId, rooms::Key,
 };
-use crate::limits::{LEASE, LIST_INTERVAL};
+use crate::{
+    limits::{LEASE, LIST_INTERVAL},
+    planted::{self, Bug},
+};
 
 #[derive(Debug)]
 pub(super) struct Edge {
@@ -240,11 +243,12 @@ impl Membership {
                 .map(|edge| edge.rooms.iter().cloned().collect())
                 .unwrap_or_default();
             for key in rooms {
+                let heard = |other| self.hears(other, &id) && !planted::is(Bug::ForgetsReachable);
                 let vouched = self
                     .rooms
                     .get(&key)
-                    .is_some_and(|room| room.holders().any(|other| self.hears(other, &id)));
-                if !vouched {
+                    .is_some_and(|room| room.holders().any(heard));
+                if !vouched && !planted::is(Bug::KeepsDead) {
                     self.drop_rows_in(&key, &id, fx);
                 }
             }

@@ -35,6 +35,7 @@ pub(super) async fn accept(
     let sessions = Arc::new(AtomicU64::new(1));
     loop {
         let handshake = tokio::select! {
+            biased;
             handshake = endpoint.accept() => handshake,
             () = stop.cancelled() => None,
         };
@@ -154,6 +155,7 @@ async fn talk(
             .map_err(|_| SessionError::Stopped)?;
     }
     tokio::select! {
+        biased;
         heard = listen(&mut heard, session, owner) => heard,
         code = tell(&mut send, &outbox) => {
             let code = code?;

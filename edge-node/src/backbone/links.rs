@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+#[cfg(feature = "simulation")]
+use pulse_proto::backbone::Aliases;
 use pulse_proto::cluster::EdgeId;
 
 use super::peer::PeerLink;
@@ -14,6 +16,9 @@ use super::peer::PeerLink;
 #[derive(Clone, Default)]
 pub(crate) struct Links {
     by_edge: Arc<Mutex<BTreeMap<EdgeId, Arc<PeerLink>>>>,
+    /// Of links that are over; only a planted fault keeps any.
+    #[cfg(feature = "simulation")]
+    aliases: Arc<Mutex<BTreeMap<EdgeId, Aliases>>>,
 }
 
 impl Links {
@@ -37,6 +42,20 @@ impl Links {
     /// All of them, by name.
     pub(crate) fn all(&self) -> Vec<Arc<PeerLink>> {
         self.lock().values().cloned().collect()
+    }
+
+    /// The short names that the last link with an edge gave.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn take_aliases(&self, edge: &EdgeId) -> Option<Aliases> {
+        let mut kept = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.remove(edge)
+    }
+
+    /// Keeps them for the next.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn keep_aliases(&self, edge: EdgeId, aliases: Aliases) {
+        let mut kept = self.aliases.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(edge, aliases);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<EdgeId, Arc<PeerLink>>> {

@@ -55,6 +55,7 @@ pub(crate) async fn run(
             });
         }
         let changed = tokio::select! {
+            biased;
             changed = addresses.changed() => changed.is_ok(),
             () = context.stop.cancelled() => false,
         };
@@ -72,6 +73,7 @@ async fn keep(edge: EdgeId, at: SocketAddr, endpoint: Endpoint, context: LinkCon
     while !context.stop.is_cancelled() {
         let expected = Expected::Edge(edge.clone());
         let dialled = tokio::select! {
+            biased;
             dialled = endpoint.connect(at, Protocol::Edge, &expected) => dialled,
             () = context.stop.cancelled() => return,
         };
@@ -90,6 +92,7 @@ async fn keep(edge: EdgeId, at: SocketAddr, endpoint: Endpoint, context: LinkCon
             }
         }
         tokio::select! {
+            biased;
             () = sleep(jittered(pause)) => {}
             () = context.stop.cancelled() => {}
         }
@@ -104,6 +107,7 @@ fn jittered(pause: Duration) -> Duration {
 async fn accept(own: EdgeId, endpoint: Endpoint, context: LinkContext) {
     loop {
         let handshake = tokio::select! {
+            biased;
             handshake = endpoint.accept() => handshake,
             () = context.stop.cancelled() => None,
         };

@@ -164,6 +164,13 @@ impl PeerLink {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Messages and bytes of media that wait, and participants whose room is known.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn queues(&self) -> (usize, usize, usize) {
+        let control = self.control.max_capacity() - self.control.capacity();
+        (control, self.media.held(), self.rooms().len())
+    }
+
     /// Ends when the link is to end.
     pub(crate) const fn over(&self) -> &CancellationToken {
         &self.over

@@ -70,11 +70,16 @@ impl Receiver {
                 }
             };
             tokio::select! {
+                // Media comes last: it never stops coming.
+                biased;
                 () = self.link.over().cancelled() => return LinkEnd::Ended,
-                datagram = self.connection.read_datagram() => match datagram {
-                    Ok(datagram) => self.on_datagram(&datagram, &mut arrived),
-                    Err(error) => return LinkEnd::Lost(error),
-                },
+                () = due => {
+                    let now = clock::now();
+                    self.depacketizer.expire(now);
+                    if let Some(report) = self.depacketizer.report(now) {
+                        self.connection.send_datagram(report);
+                    }
+                }
                 read = self.control.read(LINK_READ) => match read {
                     Ok(Some(bytes)) => {
                         self.decoder.push(&bytes);
@@ -85,13 +90,10 @@ impl Receiver {
                     Ok(None) => return LinkEnd::Closed,
                     Err(error) => return LinkEnd::Stream(error),
                 },
-                () = due => {
-                    let now = clock::now();
-                    self.depacketizer.expire(now);
-                    if let Some(report) = self.depacketizer.report(now) {
-                        self.connection.send_datagram(report);
-                    }
-                }
+                datagram = self.connection.read_datagram() => match datagram {
+                    Ok(datagram) => self.on_datagram(&datagram, &mut arrived),
+                    Err(error) => return LinkEnd::Lost(error),
+                },
             }
         }
     }

@@ -57,6 +57,7 @@ impl Sender {
         link: Arc<PeerLink>,
         connection: Connection,
         first_sequence: u32,
+        aliases: Aliases,
         heard: mpsc::Receiver<Heard>,
         rooms: Rooms,
     ) -> Self {
@@ -64,7 +65,7 @@ impl Sender {
         let report = Report::new(link.edge(), now);
         Self {
             packetizer: Packetizer::new(connection.max_datagram(), first_sequence),
-            aliases: Aliases::default(),
+            aliases,
             budget: Budget::new(now),
             heard,
             acked: 0,
@@ -78,8 +79,8 @@ impl Sender {
         }
     }
 
-    /// Sends until the link is over.
-    pub(super) async fn run(mut self) {
+    /// Sends until the link is over; gives back the short names that it gave.
+    pub(super) async fn run(mut self) -> Aliases {
         let mut batch = Vec::new();
         let mut datagrams = Vec::new();
         loop {
@@ -93,10 +94,11 @@ impl Sender {
                 }
             };
             tokio::select! {
-                () = self.link.over().cancelled() => return,
+                biased;
+                () = self.link.over().cancelled() => return self.aliases,
                 heard = self.heard.recv() => match heard {
                     Some(heard) => self.on_heard(heard),
-                    None => return,
+                    None => return self.aliases,
                 },
                 () = self.link.media().ready() => {}
                 () = due => self.on_timeout(),

@@ -5,7 +5,7 @@
 mod help;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -100,7 +100,7 @@ struct QueuedChunk {
     at: Instant,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct LayerKey {
     publisher: ParticipantId,
     track: u8,
@@ -522,7 +522,7 @@ impl Lanes {
     }
 
     fn largest_layer(&self) -> Option<LayerKey> {
-        let mut bytes: HashMap<LayerKey, usize> = HashMap::new();
+        let mut bytes: BTreeMap<LayerKey, usize> = BTreeMap::new();
         for item in &self.video {
             *bytes.entry(item.key).or_default() += item.bytes.len();
         }

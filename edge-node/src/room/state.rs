@@ -12,7 +12,7 @@ mod rows;
 mod update;
 mod v1;
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use pulse_core::membership::Row;
 use pulse_proto::{
@@ -73,7 +73,7 @@ pub(crate) struct State {
     chats: Chats,
     /// Messages that found too many waiting.
     chats_refused: u64,
-    keyframes: HashMap<(Slot, u8, u8), KeyframeGate>,
+    keyframes: BTreeMap<(Slot, u8, u8), KeyframeGate>,
     share: Option<Share>,
     /// Who wants what may have changed: it is looked at then.
     demand_due: Option<Instant>,
@@ -99,7 +99,7 @@ impl State {
             epoch: 0,
             chats: Chats::new(first_chat),
             chats_refused: 0,
-            keyframes: HashMap::new(),
+            keyframes: BTreeMap::new(),
             share: None,
             demand_due: None,
             last_hand: 0,

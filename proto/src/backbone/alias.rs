@@ -50,6 +50,14 @@ pub struct Aliases {
 }
 
 impl Aliases {
+    /// None yet; the first number is the one after this.
+    pub fn after(last: u32) -> Self {
+        Self {
+            last,
+            ..Self::default()
+        }
+    }
+
     /// The short name of a participant, given now if there is none.
     ///
     /// # Errors

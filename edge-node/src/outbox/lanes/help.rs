@@ -117,6 +117,8 @@ impl Lanes {
             self.carry.fail(now, track);
             self.cut(track);
         }
+        // The same order each time, whatever the map's is.
+        all.sort_by_key(|starving| starving.track);
         all
     }
 

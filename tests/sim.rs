@@ -1,0 +1,116 @@
+//! Rooms across edges, in virtual time: a core, whole edges with the links between them, and people who join,
+//! leave, move and speak, while a network in memory loses, delays and is cut, and servers die and come back.
+//! All of it follows from a seed, and what must hold is looked at with each frame.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that fails may say so by a panic"
+)]
+
+#[path = "sim/acts.rs"]
+mod acts;
+#[path = "sim/authority.rs"]
+mod authority;
+#[path = "sim/check.rs"]
+mod check;
+#[path = "sim/clock.rs"]
+mod clock;
+#[path = "sim/cluster.rs"]
+mod cluster;
+#[path = "sim/counters.rs"]
+mod counters;
+#[path = "sim/facts.rs"]
+mod facts;
+#[path = "sim/faults.rs"]
+mod faults;
+#[path = "sim/look.rs"]
+mod look;
+#[path = "sim/network.rs"]
+mod network;
+#[path = "sim/observe.rs"]
+mod observe;
+#[path = "sim/people.rs"]
+mod people;
+#[path = "sim/random.rs"]
+mod random;
+#[path = "sim/run.rs"]
+mod run;
+#[path = "sim/view.rs"]
+mod view;
+#[path = "sim/world.rs"]
+mod world;
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use authority::Authority;
+use run::{Outcome, run};
+
+/// One world lives so long.
+const LIFE: Duration = Duration::from_secs(10 * 60);
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn a_seed_repeats_everything() {
+    let authority = Authority::new();
+    let life = Duration::from_secs(90);
+    let [a, b, other] = [7, 7, 8].map(|seed| run(&authority, seed, life, None));
+    assert_eq!((a.digest, a.counts), (b.digest, b.counts));
+    assert_ne!(a.digest, other.digest);
+    assert!(a.counts.frames > 100);
+}
+
+/// Several hours, or one seed.
+#[test]
+fn long() {
+    let authority = Authority::new();
+    let hours = number("PULSE_SIM_HOURS").unwrap_or(5);
+    let one = number("PULSE_SIM_SEED");
+    let lives = one.map_or(hours * 3_600 / LIFE.as_secs(), |_| 1);
+    let first = one.unwrap_or_else(|| RandomState::new().hash_one(0) >> 20);
+    println!("seeds {first} to {}", first + lives - 1);
+    let (next, outcomes) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let life = next.fetch_add(1, Ordering::Relaxed);
+                    if life >= lives {
+                        return;
+                    }
+                    let outcome = run(&authority, first + life, LIFE, None);
+                    if outcome.violation.is_some() || one.is_some() {
+                        println!("{outcome}");
+                    }
+                    outcomes.lock().unwrap().push(outcome);
+                }
+            });
+        }
+    });
+    let outcomes: Vec<Outcome> = outcomes.into_inner().unwrap();
+    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    let violations = outcomes.iter().filter(|one| one.violation.is_some()).count();
+    println!(
+        "{} seeds, {:.1} hours, {} joins ({} resumed), {} frames, {} messages, {} faults, {} rosters compared, violations {violations}",
+        outcomes.len(),
+        outcomes.iter().map(|one| one.lived.as_secs_f64()).sum::<f64>() / 3_600.0,
+        sum(|one| one.counts.joins),
+        sum(|one| one.counts.resumes),
+        sum(|one| one.counts.frames),
+        sum(|one| one.counts.chats),
+        sum(|one| one.counts.faults),
+        sum(|one| one.counts.looks),
+    );
+    assert_eq!(violations, 0);
+}

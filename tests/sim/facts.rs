@@ -1,0 +1,101 @@
+//! Who is in which room, as those who did it know; what members see is compared with this. Never looks at
+//! what an edge says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use pulse_proto::{ParticipantId, limits::RESUME_GRACE};
+use tokio::time::Instant;
+
+/// An edge that dies is gone for others after a lease, and its links are silent for as long as a connection
+/// may be.
+const DEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Who was sent away by one of two edges that both hold the id comes back, or is forgotten, within this.
+const UNCLEAR: Duration = Duration::from_secs(25);
+
+/// How it is with somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Connected there.
+    Here(usize),
+    /// The connection there is lost, and it may come back.
+    Away(usize, Instant),
+    /// No longer in the room.
+    Gone,
+    /// Two edges held it, and its connection was the one to end.
+    Unclear(Instant),
+}
+
+/// What is true of one id.
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub(crate) room: usize,
+    pub(crate) person: usize,
+    pub(crate) state: State,
+    pub(crate) hand: bool,
+    pub(crate) tracks: BTreeSet<u8>,
+    /// Since when all of it is so; for who is gone by a fault, when others may know at the latest.
+    pub(crate) since: Instant,
+}
+
+/// All facts.
+#[derive(Debug, Default)]
+pub(crate) struct Facts(pub(crate) BTreeMap<ParticipantId, Fact>);
+
+impl Facts {
+    pub(crate) fn of(&self, id: ParticipantId) -> Option<&Fact> {
+        self.0.get(&id)
+    }
+
+    /// Something changes now.
+    pub(crate) fn change(&mut self, id: ParticipantId, change: impl FnOnce(&mut Fact)) {
+        if let Some(fact) = self.0.get_mut(&id) {
+            change(fact);
+            fact.since = Instant::now();
+        }
+    }
+
+    /// Somebody has come in at an edge, or come back there.
+    pub(crate) fn came(&mut self, id: ParticipantId, room: usize, person: usize, edge: usize) {
+        let fact = self.0.entry(id).or_insert_with(|| Fact {
+            room,
+            person,
+            state: State::Gone,
+            hand: false,
+            tracks: BTreeSet::new(),
+            since: Instant::now(),
+        });
+        fact.state = State::Here(edge);
+        fact.since = Instant::now();
+    }
+
+    /// An edge is dead, and with it who was there.
+    pub(crate) fn edge_died(&mut self, dead: usize) {
+        for fact in self.0.values_mut() {
+            if matches!(fact.state, State::Here(edge) | State::Away(edge, _) if edge == dead) {
+                fact.state = State::Gone;
+                fact.since = Instant::now() + DEAD_WITHIN;
+            }
+        }
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&mut self, now: Instant) {
+        for fact in self.0.values_mut() {
+            let over = match fact.state {
+                State::Away(_, since) => since + RESUME_GRACE,
+                State::Unclear(since) => since + UNCLEAR,
+                State::Here(_) | State::Gone => continue,
+            };
+            if now >= over {
+                fact.state = State::Gone;
+                fact.since = over;
+            }
+        }
+        let forgotten = Duration::from_secs(120);
+        self.0
+            .retain(|_, fact| fact.state != State::Gone || now < fact.since + forgotten);
+    }
+}
