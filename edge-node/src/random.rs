@@ -37,6 +37,15 @@ pub(crate) fn sequence() -> u32 {
     u32::from_be_bytes(bytes())
 }
 
+/// Some of it comes twice, as it will once there are two ways between edges.
+#[cfg(feature = "simulation")]
+pub(crate) fn repeat_some(batch: &mut Vec<bytes::Bytes>) {
+    if let Some(last) = batch.last().filter(|_| share() < 0.02) {
+        let again = last.clone();
+        batch.push(again);
+    }
+}
+
 /// The number before the first short name of a link.
 #[cfg(feature = "simulation")]
 pub(crate) fn first_alias() -> u32 {

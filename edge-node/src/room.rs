@@ -176,8 +176,9 @@ pub(crate) struct RoomContext {
 }
 
 impl RoomContext {
-    /// Where a new room begins to number what its members say: higher than all before of this run.
-    fn first_chat(&self) -> u64 {
+    /// Where a new room begins to number what its members say, and what it declares: higher than all before of
+    /// this run.
+    fn first_number(&self) -> u64 {
         (self.made.fetch_add(1, Ordering::Relaxed) + 1) << 32
     }
 }
@@ -208,6 +209,7 @@ impl RoomTask {
     /// An empty room and the way to it. It ends when [`RoomTask::run`] returns.
     pub(crate) fn new(name: RoomName, context: RoomContext) -> (Self, RoomHandle) {
         let (sender, inbox) = mpsc::channel(ROOM_INBOX);
+        let first = context.first_number();
         metrics::rooms(1.0);
         let handle = RoomHandle {
             inbox: sender,
@@ -217,7 +219,7 @@ impl RoomTask {
             state: State::new(
                 context.edge.clone(),
                 context.max_participants,
-                context.first_chat(),
+                first,
             ),
             name,
             context,
@@ -225,7 +227,8 @@ impl RoomTask {
             outboxes: Vec::new(),
             links: BTreeMap::new(),
             joining: HashMap::new(),
-            declared: 0,
+            // The end of the room before it under this name may not have come to core.
+            declared: first,
             declared_at: None,
             participants: 0,
         };

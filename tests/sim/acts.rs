@@ -84,6 +84,7 @@ impl World {
             wants_video: true,
             member,
         });
+        self.tell(|| format!("person {number} comes in at edge {edge} as {id:?}, resumed {resumed}"));
         self.counts.joins += 1;
         self.counts.resumes += u64::from(resumed);
         self.facts.came(id, room, number, edge);
@@ -117,6 +118,7 @@ impl World {
         (person.id, person.token) = (None, None);
         (person.hand, person.camera) = (false, false);
         let id = seat.member.id();
+        self.tell(|| format!("person {number} leaves edge {}", seat.edge));
         seat.member.gone(LeaveReason::Left).await;
         self.facts.change(id, |fact| fact.state = State::Gone);
         self.departed.push(Departed {
@@ -133,6 +135,7 @@ impl World {
         let Some(seat) = person.seat.take() else { return };
         person.comes_at = Some(now + pause);
         let (id, edge) = (seat.member.id(), seat.edge);
+        self.tell(|| format!("person {number} loses its connection with edge {edge}"));
         seat.member.gone(LeaveReason::Lost).await;
         self.facts
             .change(id, |fact| fact.state = State::Away(edge, now));
@@ -149,6 +152,7 @@ impl World {
         let person = &mut self.people[number];
         let Some(seat) = person.seat.take() else { return };
         person.moved_at = Some(now);
+        let from = seat.edge;
         self.ghosts.push(Ghost {
             edge: seat.edge,
             member: seat.member,
@@ -156,6 +160,7 @@ impl World {
             until,
             resumed: false,
         });
+        self.tell(|| format!("person {number} moves away from edge {from}"));
         self.come(now, number).await;
     }
 
@@ -199,6 +204,8 @@ impl World {
     async fn choose(&mut self, number: usize) {
         if let Some(seat) = &mut self.people[number].seat {
             seat.wants_video = !seat.wants_video;
+            // It begins again with what is cached.
+            seat.view.forget(CAMERA);
             let wants = Subscribe {
                 video: seat.wants_video,
                 ..Subscribe::everything()
@@ -252,6 +259,7 @@ impl World {
                 left.push(ghost);
                 continue;
             }
+            self.tell(|| format!("edge {} notices that {:?} is gone", ghost.edge, ghost.member.id()));
             ghost.member.gone(LeaveReason::Lost).await;
             let id = ghost.member.id();
             let held = self.facts.of(id).map(|fact| fact.state);
@@ -270,6 +278,7 @@ impl World {
         let Some(seat) = person.seat.take() else { return };
         person.comes_at = Some(now + Duration::from_millis(500));
         let id = seat.member.id();
+        self.tell(|| format!("person {number} is ended by edge {}: {why}", seat.edge));
         self.facts
             .change(id, |fact| fact.state = State::Unclear(now));
         // Two edges that cannot hear each other may both have taken somebody in.

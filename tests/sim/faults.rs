@@ -126,10 +126,12 @@ impl World {
             _ => Fault::Lossy { permille: 50 },
         };
         let until = now + lasting;
+        self.tell(|| format!("{what:?} for {lasting:?}"));
         self.active.push(Active { what, until });
     }
 
     fn mend(&mut self, now: Instant, fault: &Fault) {
+        self.tell(|| format!("over: {fault:?}"));
         match fault {
             Fault::NoEdge { edge } => self.cluster.start_edge(*edge),
             Fault::NoCore { core } => self.cluster.start_core(*core),

@@ -50,6 +50,9 @@ impl World {
             }
         }
         let whole = self.mended_since.is_some() && self.cluster.is_whole();
+        if whole != self.whole_since.is_some() {
+            self.tell(|| format!("whole: {whole}"));
+        }
         if !whole {
             self.whole_since = None;
             self.said.clear();

@@ -130,7 +130,8 @@ impl World {
         };
         let pair = (at.min(edge), at.max(edge));
         let apart = self.apart_at.get(&pair).copied();
-        let reachable = apart.is_none_or(|apart| now > apart + LATE);
+        let reachable = self.cluster.linked(pair.0, pair.1) || at == edge;
+        let reachable = reachable && apart.is_none_or(|apart| now > apart + LATE);
         if reachable && now > fact.since + LATE {
             let what = format!("person {number} at edge {at} loses {id:?} at edge {edge}");
             self.broken(Invariant::ReachableStays, what);

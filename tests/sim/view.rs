@@ -83,6 +83,11 @@ impl View {
         }
     }
 
+    /// What has come of a track of anybody may come again.
+    pub(crate) fn forget(&mut self, track: u8) {
+        self.chunks.retain(|(_, of), _| *of != track);
+    }
+
     /// Takes a frame.
     pub(crate) fn on_frame(&mut self, frame: &Frame) -> Result<Told, Fault> {
         let payload = frame.payload();

@@ -90,6 +90,7 @@ pub(crate) struct World {
     pub(crate) apart_at: BTreeMap<(usize, usize), Instant>,
     pub(crate) terms: BTreeMap<usize, u64>,
     pub(crate) loss_permille: u64,
+    tells: bool,
     acts_at: Instant,
     look_at: Instant,
 }
@@ -136,6 +137,7 @@ impl World {
             apart_at: BTreeMap::new(),
             terms: BTreeMap::new(),
             loss_permille,
+            tells: std::env::var_os("PULSE_SIM_TELL").is_some(),
             acts_at: now,
             look_at: now,
         };
@@ -176,6 +178,13 @@ impl World {
     pub(crate) fn broken(&mut self, of: Invariant, what: String) {
         let at = self.began.elapsed();
         self.violation.get_or_insert(Violation { of, at, what });
+    }
+
+    /// Tells whoever replays a seed what happens.
+    pub(crate) fn tell(&self, what: impl FnOnce() -> String) {
+        if self.tells {
+            println!("{:>9.3} {}", self.began.elapsed().as_secs_f64(), what());
+        }
     }
 
     /// Notes something that was observed.

@@ -32,6 +32,8 @@ pub(super) struct Edge {
     pub(super) links: BTreeSet<EdgeId>,
     /// The rooms in which it has rows.
     pub(super) rooms: BTreeSet<Key>,
+    /// Those of them that it has not declared on the connection that it has now.
+    unconfirmed: BTreeSet<Key>,
 }
 
 impl Edge {
@@ -49,8 +51,18 @@ impl Edge {
     }
 
     pub(super) fn has_declared(&self) -> bool {
-        self.told_rooms
-            .is_some_and(|told| self.rooms.len() >= told as usize)
+        let declared = self.rooms.len() - self.unconfirmed.len();
+        self.told_rooms.is_some_and(|told| declared >= told as usize)
+    }
+
+    /// It has declared a room, or has no rows there any more.
+    pub(super) fn confirm(&mut self, key: &Key, held: bool) {
+        self.unconfirmed.remove(key);
+        if held {
+            self.rooms.insert(key.clone());
+        } else {
+            self.rooms.remove(key);
+        }
     }
 }
 
@@ -97,6 +109,7 @@ impl Membership {
             lease_until: (!embedded).then_some(now + LEASE),
             embedded,
             links,
+            unconfirmed: rooms.clone(),
             rooms,
         };
         self.edges.insert(id.clone(), edge);
@@ -180,9 +193,21 @@ impl Membership {
         let other_load = edge.participants != heartbeat.participants;
         edge.draining = heartbeat.draining;
         edge.participants = heartbeat.participants;
+        // It has declared all that it holds. What it held before it came again and has not declared, it holds
+        // no more.
+        let ended = if edge.has_declared() {
+            std::mem::take(&mut edge.unconfirmed)
+        } else {
+            BTreeSet::new()
+        };
         self.list_changed |= drains;
         if other_load && self.list_due.is_none() {
             self.list_due = Some(now + LIST_INTERVAL);
+        }
+        if let Some(id) = self.sessions.get(&session).cloned() {
+            for key in &ended {
+                self.drop_rows_in(key, &id, fx);
+            }
         }
         fx.push(Effect::Send {
             to: session,
@@ -191,7 +216,7 @@ impl Membership {
                 stamp: self.stamp,
             },
         });
-        if fewer_links {
+        if fewer_links || !ended.is_empty() {
             self.review(fx);
         }
     }

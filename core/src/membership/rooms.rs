@@ -122,6 +122,9 @@ impl Membership {
                 missed = held.missed;
             }
             if held.version >= version {
+                if let Some(edge) = self.edges.get_mut(&id) {
+                    edge.confirm(&key, true);
+                }
                 // Declared again because the answer was lost: say it again, change nothing else.
                 (held.session, held.missed) = (session, missed);
                 self.tell_missed(&key, fx);
@@ -155,7 +158,7 @@ impl Membership {
             },
         );
         if let Some(edge) = self.edges.get_mut(&id) {
-            edge.rooms.insert(key.clone());
+            edge.confirm(&key, true);
         }
         self.tell_missed(&key, fx);
         self.changed(&key, fx);
@@ -199,7 +202,7 @@ impl Membership {
     /// The rows of an edge in one room are void.
     pub(super) fn drop_rows_in(&mut self, key: &Key, id: &EdgeId, fx: &mut Vec<Effect>) {
         if let Some(edge) = self.edges.get_mut(id) {
-            edge.rooms.remove(key);
+            edge.confirm(key, false);
         }
         let Some(room) = self.rooms.get_mut(key) else {
             return;

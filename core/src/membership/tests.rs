@@ -483,6 +483,26 @@ fn chat_is_numbered_once_and_everybody_hears_the_same() {
 }
 
 #[test]
+fn a_room_that_ended_while_core_was_away_is_forgotten() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    for (edge, number) in [(a, 1), (b, 2)] {
+        for name in ["kept", "ended"] {
+            world.declare(edge, name, 1, &[number]);
+        }
+    }
+    world.give(Input::Lost { session: a });
+    let again = world.hello(hello("a", 1));
+    world.beat(again, 1, &["b"]);
+    assert_eq!(world.core.rooms().map(|(_, edges, _)| edges).sum::<usize>(), 4);
+    world.declare(again, "kept", 1, &[1]);
+    world.beat(again, 1, &["b"]);
+    let rooms: Vec<_> = world.core.rooms().collect();
+    assert_eq!(rooms, [(&room("ended"), 1, 1), (&room("kept"), 2, 2)]);
+    assert_eq!(world.view(b), listed(&[("b", 1)]));
+}
+
+#[test]
 fn an_edge_that_comes_again_hears_the_chat_that_it_missed() {
     let mut world = World::issuing();
     let (a, b) = (world.edge("a"), world.edge("b"));

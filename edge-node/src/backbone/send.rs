@@ -116,6 +116,8 @@ impl Sender {
         let taken = loop {
             let room = self.budget.room(now);
             let (taken, _) = self.link.media().take(now, 0, room, batch);
+            #[cfg(feature = "simulation")]
+            crate::random::repeat_some(batch);
             let waited = taken.ages.into_iter().flatten().max().unwrap_or_default();
             for bytes in batch.drain(..) {
                 pack(

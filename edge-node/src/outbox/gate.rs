@@ -13,12 +13,40 @@ pub(crate) struct DependencyGate {
     newest: Option<u32>,
     /// One bit for each of the last 256: whole, or still coming and admitted.
     admitted: [u64; 4],
+    /// What has come of the last frames that were admitted, by sequence number modulo their count.
+    begun: [Begun; BEGUN],
     /// A frame of the base layer is missing, and no keyframe came since.
     starved: bool,
-    /// The chunk of the newest frame that comes next.
-    next_chunk: u16,
-    /// An older frame that was begun once more: a cache is played to who has some of it.
-    again: Option<u32>,
+}
+
+/// Frames of which chunks may still come: over a link they overtake each other a little.
+const BEGUN: usize = 4;
+
+/// The chunks of one frame.
+#[derive(Clone, Copy, Debug, Default)]
+struct Begun {
+    sequence: u32,
+    /// One bit for each of the first 64.
+    near: u64,
+    /// The last of those behind, which come in order.
+    far: u16,
+}
+
+impl Begun {
+    /// Notes a chunk; whether it is new.
+    const fn mark(&mut self, chunk: u16) -> bool {
+        if chunk >= 64 {
+            let new = chunk > self.far;
+            if new {
+                self.far = chunk;
+            }
+            return new;
+        }
+        let bit = 1 << chunk;
+        let new = self.near & bit == 0;
+        self.near |= bit;
+        new
+    }
 }
 
 /// What to do with a chunk.
@@ -37,34 +65,23 @@ impl DependencyGate {
     pub(crate) fn judge(&mut self, header: &MediaHeader) -> Verdict {
         let sequence = header.sequence;
         if header.chunk != 0 {
-            let seen = if self.newest == Some(sequence) {
-                let seen = header.chunk < self.next_chunk;
-                self.next_chunk = self.next_chunk.max(header.chunk.saturating_add(1));
-                seen
-            } else {
-                self.again == Some(sequence)
-            };
-            return if !seen && self.has(sequence) {
+            return if self.has(sequence) && self.is_new(sequence, header.chunk) {
                 Verdict::Admit
             } else {
                 Verdict::Past
             };
         }
         match self.newest {
-            Some(newest) if !newer(sequence, newest) => {
-                self.again = Some(sequence);
-                return Verdict::Past;
-            }
+            Some(newest) if !newer(sequence, newest) => return Verdict::Past,
             newest => self.advance(newest, sequence),
         }
-        self.next_chunk = 1;
         if header.keyframe() {
             self.starved = false;
-            self.set(sequence, true);
+            self.begin(sequence);
             return Verdict::Admit;
         }
         if self.has(sequence.wrapping_sub(u32::from(header.reference))) {
-            self.set(sequence, true);
+            self.begin(sequence);
             return Verdict::Admit;
         }
         self.starved |= header.temporal == 0;
@@ -91,6 +108,30 @@ impl DependencyGate {
     /// Whether only a keyframe helps.
     pub(crate) const fn starved(&self) -> bool {
         self.starved
+    }
+
+    /// The first chunk of a frame is admitted.
+    fn begin(&mut self, sequence: u32) {
+        self.set(sequence, true);
+        if let Some(begun) = self.begun_mut(sequence) {
+            *begun = Begun {
+                sequence,
+                near: 1,
+                far: 0,
+            };
+        }
+    }
+
+    /// Whether a later chunk of an admitted frame has not come before. A replay of what is cached gives them
+    /// again.
+    fn is_new(&mut self, sequence: u32, chunk: u16) -> bool {
+        self.begun_mut(sequence)
+            .filter(|begun| begun.sequence == sequence)
+            .is_some_and(|begun| begun.mark(chunk))
+    }
+
+    fn begun_mut(&mut self, sequence: u32) -> Option<&mut Begun> {
+        self.begun.get_mut(sequence as usize % BEGUN)
     }
 
     fn advance(&mut self, newest: Option<u32>, sequence: u32) {
@@ -198,6 +239,28 @@ mod tests {
         assert_eq!(gate.judge(&header(10, 0, 0)), Verdict::Admit);
         assert!(!gate.starved());
         assert_eq!(gate.judge(&header(10, 0, 0)), Verdict::Past);
+    }
+
+    #[test]
+    fn a_chunk_that_is_replayed_is_sent_once() {
+        let mut gate = DependencyGate::default();
+        let chunk = |chunk| MediaHeader {
+            chunk,
+            ..header(5, 0, 0)
+        };
+        assert_eq!(gate.judge(&chunk(0)), Verdict::Admit);
+        // Over a link they overtake each other.
+        for first in [2, 1, 63, 64, 300] {
+            assert_eq!(gate.judge(&chunk(first)), Verdict::Admit, "{first}");
+        }
+        for again in [0, 1, 2, 63, 64, 300] {
+            assert_eq!(gate.judge(&chunk(again)), Verdict::Past, "{again}");
+        }
+        assert_eq!(gate.judge(&chunk(3)), Verdict::Admit);
+        // What is behind the replay goes on, also when another frame has begun meanwhile.
+        assert_eq!(gate.judge(&header(6, 1, 0)), Verdict::Admit);
+        assert_eq!(gate.judge(&chunk(4)), Verdict::Admit);
+        assert_eq!(gate.judge(&chunk(1)), Verdict::Past);
     }
 
     proptest! {

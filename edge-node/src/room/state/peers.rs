@@ -187,8 +187,14 @@ impl State {
                 let (index, peer) = self.peers.of(edge);
                 peer.linked = false;
                 peer.paused = BTreeSet::new();
+                let listed = peer.listed;
                 self.forget_interest(now, index, fx);
-                self.on_unreachable(edge, fx);
+                if listed {
+                    self.on_unreachable(edge, fx);
+                } else {
+                    // Core has taken it off the room before, and will not say so again.
+                    self.on_rows(now, edge, &[], fx);
+                }
             }
             PeerInput::Said(message) => self.on_said(now, edge, message, fx),
             PeerInput::Paused(tracks) => self.on_paused(edge, tracks, fx),

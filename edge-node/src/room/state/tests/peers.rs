@@ -1,5 +1,6 @@
 //! One room at several edges: what they tell each other makes one room of it.
 
+mod found;
 mod world;
 
 use proptest::prelude::*;

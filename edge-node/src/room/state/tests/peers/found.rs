@@ -1,0 +1,31 @@
+//! What simulations have found.
+
+use super::*;
+
+/// Core says that one edge holds the room no more.
+fn unlist(world: &mut World, at: usize, edges: &[usize]) {
+    world.epoch += 1;
+    let stamp = Stamp {
+        term: 1,
+        epoch: world.epoch,
+    };
+    let edges = edges.iter().map(|edge| {
+        let rows = world.rooms[*edge].rows();
+        (name(*edge), rows.map(|row| row.participant).collect())
+    });
+    let edges = edges.collect();
+    world.handle(at, view(stamp, edges));
+    world.deliver();
+}
+
+#[test]
+fn who_was_at_an_edge_that_core_gave_up_before_its_link_did_is_gone_with_the_link() {
+    let mut world = World::new(2);
+    let (ada, bob) = (world.joins(0), world.joins(1));
+    let (ada, bob) = (world.id(ada), world.id(bob));
+    // The edge is dead: its lease runs out before its link is given up.
+    unlist(&mut world, 0, &[]);
+    assert_eq!(world.roster(0), [(ada, false), (bob, false)]);
+    world.cut(0, 1);
+    assert_eq!(world.roster(0), [(ada, false)]);
+}
