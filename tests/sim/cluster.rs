@@ -40,6 +40,14 @@ fn at(node: usize, port: u16) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, u8::try_from(node).unwrap()], port))
 }
 
+/// What the clock on the wall of a core shows when it begins: its term follows from that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    Right,
+    /// Less than when the one before it began.
+    SetBack,
+}
+
 /// A core that runs.
 pub(crate) struct RunningCore {
     pub(crate) service: Service,
@@ -63,6 +71,7 @@ pub(crate) struct Cluster {
     /// How far the wall clock of each node is ahead.
     pub(crate) ahead_ms: [i64; NODES],
     core_credentials: Credentials,
+    highest_term: u64,
     random: Random,
     began: Instant,
 }
@@ -83,6 +92,7 @@ impl Cluster {
             cores: [None, None],
             ahead_ms: [0; NODES],
             core_credentials: authority.credentials("spiffe://pulse/core/one"),
+            highest_term: 0,
             random: Random::new(seed ^ 0xc0e),
             began,
         }
@@ -95,11 +105,16 @@ impl Cluster {
     }
 
     /// Starts a core that knows nothing.
-    pub(crate) fn start_core(&mut self, core: usize) {
+    pub(crate) fn start_core(&mut self, core: usize, clock: Clock) {
+        self.note_terms();
         let node = core_node(core);
         let (credentials, accepts) = (self.core_credentials.clone(), Some(Protocol::Core));
         let endpoint = self.endpoint(at(node, 7000), credentials, accepts, Transport::control());
-        let (stop, term) = (CancellationToken::new(), self.wall_ms(node));
+        let stop = CancellationToken::new();
+        let term = match clock {
+            Clock::Right => self.wall_ms(node).max(self.highest_term + 1),
+            Clock::SetBack => self.highest_term.saturating_sub(60_000),
+        };
         let config = ServiceConfig {
             endpoint,
             term,
@@ -117,8 +132,15 @@ impl Cluster {
         });
     }
 
+    fn note_terms(&mut self) {
+        let running = self.cores.iter().flatten();
+        let terms = running.map(|core| core.service.health().stamp.term);
+        self.highest_term = terms.fold(self.highest_term, u64::max);
+    }
+
     /// A core is no more; nobody is told.
     pub(crate) fn kill_core(&mut self, core: usize) {
+        self.note_terms();
         if let Some(running) = self.cores[core].take() {
             self.network.kill(core_node(core));
             running.stop.cancel();
@@ -127,6 +149,7 @@ impl Cluster {
 
     /// A core stops, and says so.
     pub(crate) fn stop_core(&mut self, core: usize) {
+        self.note_terms();
         if let Some(running) = self.cores[core].take() {
             running.stop.cancel();
         }

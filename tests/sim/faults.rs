@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    cluster::{CORES, core_node, edge_node},
+    cluster::{CORES, Clock, core_node, edge_node},
     network::NODES,
     world::World,
 };
@@ -57,7 +57,8 @@ impl World {
         }
         // Each trouble begins with one fault, and others may join it; then there is calm.
         let troubled = !self.active.is_empty();
-        if now >= self.trouble_at || troubled && self.random.chance(20) && self.active.len() < 3 {
+        let more = troubled && self.active.len() < 3 && self.random.chance(8);
+        if now >= self.quiet_until && (now >= self.trouble_at || more) {
             let lasting = self.random.between_ms(200, 12_000);
             self.break_one(now, lasting).await;
             self.counts.faults += 1;
@@ -79,7 +80,13 @@ impl World {
         let other = (edge + 1 + self.random.index(edges - 1)) % edges;
         let (a, b) = (edge_node(edge), edge_node(other));
         let core = self.cluster.cores.iter().position(Option::is_some);
-        let core_alone = self.cluster.cores.iter().flatten().count() == 1;
+        let of_core = |fault: &Active| {
+            matches!(
+                fault.what,
+                Fault::NoCore { .. } | Fault::Replaced { .. } | Fault::OldBack { .. }
+            )
+        };
+        let core_alone = !self.active.iter().any(of_core);
         let what = match (self.random.below(14), core) {
             (0, _) => Fault::Cut { from: a, to: b, both: true },
             (1, _) => Fault::Cut { from: a, to: b, both: false },
@@ -116,11 +123,10 @@ impl World {
                 } else {
                     self.cluster.stop_core(core);
                 }
-                self.set_clock(core_node(core));
                 Fault::NoCore { core }
             }
             (13, Some(old)) if core_alone => {
-                self.cluster.start_core((old + 1) % CORES);
+                self.cluster.start_core((old + 1) % CORES, Clock::Right);
                 Fault::Replaced { old }
             }
             _ => Fault::Lossy { permille: 50 },
@@ -134,7 +140,17 @@ impl World {
         self.tell(|| format!("over: {fault:?}"));
         match fault {
             Fault::NoEdge { edge } => self.cluster.start_edge(*edge),
-            Fault::NoCore { core } => self.cluster.start_core(*core),
+            Fault::NoCore { core } => {
+                // A core whose clock was set back learns of it from edges that knew the one before; it must
+                // hear of one while it collects.
+                let clock = if self.active.is_empty() && self.random.chance(300) {
+                    self.quiet_until = now + Duration::from_secs(5);
+                    Clock::SetBack
+                } else {
+                    Clock::Right
+                };
+                self.cluster.start_core(*core, clock);
+            }
             Fault::Replaced { old } => {
                 self.cluster.kill_core((old + 1) % CORES);
                 let until = now + Duration::from_secs(6);
@@ -143,7 +159,7 @@ impl World {
             }
             Fault::OldBack { old } => {
                 self.cluster.kill_core(*old);
-                self.cluster.start_core((old + 1) % CORES);
+                self.cluster.start_core((old + 1) % CORES, Clock::Right);
             }
             _ => {}
         }

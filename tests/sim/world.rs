@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::{
     authority::Authority,
     check::{Invariant, Violation},
-    cluster::Cluster,
+    cluster::{Clock, Cluster},
     counters::Counters,
     facts::Facts,
     faults::Active,
@@ -84,6 +84,8 @@ pub(crate) struct World {
     /// What is broken, and when that changes.
     pub(crate) active: Vec<Active>,
     pub(crate) trouble_at: Instant,
+    /// Nothing more breaks before.
+    pub(crate) quiet_until: Instant,
     pub(crate) mended_since: Option<Instant>,
     pub(crate) whole_since: Option<Instant>,
     /// When two edges were last seen without a link.
@@ -103,7 +105,7 @@ impl World {
         let edges = 3 + random.index(2);
         let loss_permille = [0, 0, 5, 20][random.index(4)];
         let mut cluster = Cluster::new(random.next(), edges, authority);
-        cluster.start_core(0);
+        cluster.start_core(0, Clock::Right);
         for edge in 0..edges {
             cluster.start_edge(edge);
         }
@@ -132,6 +134,7 @@ impl World {
             order: BTreeSet::new(),
             active: Vec::new(),
             trouble_at: now + Duration::from_secs(10),
+            quiet_until: now,
             mended_since: Some(now),
             whole_since: None,
             apart_at: BTreeMap::new(),

@@ -51,8 +51,15 @@ impl Edge {
     }
 
     pub(super) fn has_declared(&self) -> bool {
+        self.told_rooms
+            .is_some_and(|told| self.rooms.len() >= told as usize)
+    }
+
+    /// Whether it has declared as many rooms as it holds on the connection that it has now.
+    fn has_confirmed(&self) -> bool {
         let declared = self.rooms.len() - self.unconfirmed.len();
-        self.told_rooms.is_some_and(|told| declared >= told as usize)
+        self.told_rooms
+            .is_some_and(|told| declared >= told as usize)
     }
 
     /// It has declared a room, or has no rows there any more.
@@ -195,7 +202,7 @@ impl Membership {
         edge.participants = heartbeat.participants;
         // It has declared all that it holds. What it held before it came again and has not declared, it holds
         // no more.
-        let ended = if edge.has_declared() {
+        let ended = if edge.has_confirmed() {
             std::mem::take(&mut edge.unconfirmed)
         } else {
             BTreeSet::new()

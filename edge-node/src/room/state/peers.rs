@@ -179,7 +179,10 @@ impl State {
                 let (_, peer) = self.peers.of(edge);
                 peer.linked = true;
                 peer.told = false;
-                if peer.listed {
+                // One run of the edge may have followed another without a moment between their links: it says
+                // then that nobody of the one before is there.
+                let listed = peer.listed;
+                if listed || self.slots().any(|(_, member)| member.is_at(edge)) {
                     self.introduce(edge, fx);
                 }
             }

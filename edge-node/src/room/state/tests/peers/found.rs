@@ -29,3 +29,17 @@ fn who_was_at_an_edge_that_core_gave_up_before_its_link_did_is_gone_with_the_lin
     world.cut(0, 1);
     assert_eq!(world.roster(0), [(ada, false)]);
 }
+
+#[test]
+fn who_was_at_an_edge_that_began_anew_before_its_link_was_given_up_is_gone() {
+    let mut world = World::new(2);
+    let (ada, _) = (world.joins(0), world.joins(1));
+    let ada = world.id(ada);
+    world.rooms[1] = State::new(name(1), 100, 1);
+    unlist(&mut world, 0, &[]);
+    // The new link takes the place of the one before.
+    let (edge, heard) = (name(1), PeerInput::Up);
+    world.handle(0, Input::Peer { edge, heard });
+    world.deliver();
+    assert_eq!(world.roster(0), [(ada, false)]);
+}
