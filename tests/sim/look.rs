@@ -26,6 +26,7 @@ const SAID_MIN: u32 = 100;
 
 impl World {
     pub(crate) async fn look(&mut self, now: Instant) {
+        self.facts.pass(now);
         self.look_at_cluster(now);
         self.look_at_queues();
         self.look_at_terms();
@@ -115,6 +116,13 @@ impl World {
             }
         }
         if let Some(what) = found {
+            for person in &self.people {
+                let seat = person.seat.as_ref();
+                self.tell(|| {
+                    let heard = seat.map(|seat| (seat.edge, seat.member.id(), &seat.heard));
+                    format!("person {} of room {}: {heard:?}", person.number, person.room)
+                });
+            }
             self.broken(Invariant::Heard, what);
         }
     }

@@ -59,6 +59,8 @@ pub(crate) struct PeerLink {
     rooms: Mutex<HashMap<ParticipantId, RoomName>>,
     control: mpsc::Sender<LinkMessage>,
     large: mpsc::Sender<Large>,
+    /// Who has gone, as the other side was told: their short names are to be closed.
+    gone: Mutex<Vec<(RoomName, ParticipantId)>>,
     /// When something last came from the other edge, and the round trip then.
     heard: Mutex<(Instant, Duration)>,
     /// The other edge stops soon.
@@ -78,6 +80,7 @@ impl PeerLink {
             rooms: Mutex::default(),
             control: control_in,
             large: large_in,
+            gone: Mutex::default(),
             heard: Mutex::new((now, Duration::ZERO)),
             draining: AtomicBool::new(false),
             over,
@@ -127,10 +130,30 @@ impl PeerLink {
 
     /// Says something of a room. A link on which too much waits ends; the next one begins anew.
     pub(crate) fn tell(&self, room: &RoomName, message: RoomMessage) {
+        if let RoomMessage::Gone(gone) = &message {
+            self.close_name(room, gone.id);
+        }
         self.say(LinkMessage::Room {
             room: room.clone(),
             message,
         });
+    }
+
+    /// The other side forgets the short name of who has gone, so this one must give another to whoever comes
+    /// again under the same id.
+    fn close_name(&self, room: &RoomName, participant: ParticipantId) {
+        let mut gone = lock(&self.gone);
+        gone.push((room.clone(), participant));
+        // The sending half takes them each second at least.
+        if gone.len() > LINK_CONTROL {
+            metrics::dropped("link_gone", "full", 1);
+            self.over.cancel();
+        }
+    }
+
+    /// Who has gone since the last time it was asked.
+    pub(crate) fn take_gone(&self) -> Vec<(RoomName, ParticipantId)> {
+        std::mem::take(&mut *lock(&self.gone))
     }
 
     /// Says something.

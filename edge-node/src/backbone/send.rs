@@ -113,6 +113,9 @@ impl Sender {
         batch: &mut Vec<Bytes>,
         out: &mut Vec<Datagram>,
     ) -> bool {
+        for (room, participant) in self.link.take_gone() {
+            self.aliases.close(&room, participant);
+        }
         let taken = loop {
             let room = self.budget.room(now);
             let (taken, _) = self.link.media().take(now, 0, room, batch);

@@ -11,7 +11,7 @@ use pulse_core::{
 use pulse_proto::{
     DisplayName, Frame, FrameType, ParticipantId, RoomName,
     cluster::{EdgeId, Incarnation, Region, Stamp},
-    control::{self, Protocol as Spoken, TrackConfig},
+    control::{self, LeaveReason, Protocol as Spoken, TrackConfig},
     media::{LEVEL_SILENT, MediaHeader, chunks},
 };
 use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_ED25519, SanType};
@@ -304,6 +304,32 @@ async fn a_room_spans_two_edges() {
         let frame = bob.gets_kind(FrameType::Media).await;
         assert_eq!(frame.sender(), ada.id);
         assert_eq!(MediaHeader::parse(&frame).unwrap().sequence, sequence);
+    }
+    a.stop.cancel();
+    b.stop.cancel();
+}
+
+#[tokio::test]
+async fn who_comes_again_under_the_same_id_is_heard() {
+    let (a, b, room) = pair();
+    let _cy = a.join(&room, 3, Spoken::V2).await;
+    let mut bob = b.join(&room, 2, Spoken::V2).await;
+    for visit in 0..2 {
+        let ada = a.join(&room, 1, Spoken::V2).await;
+        for node in [&a, &b] {
+            node.hears(&room, 1 + visit, &[(&a, &ada), (&b, &bob)]);
+        }
+        bob.hears_of(ada.id).await;
+        ada.publish(1).await;
+        bob.gets_kind(FrameType::TrackConfig).await;
+        // By the last of them its short name has been known for long.
+        for sequence in 0..300 {
+            ada.send(1, sequence);
+            bob.gets_kind(FrameType::Media).await;
+        }
+        let (from, reason) = (ada.from, LeaveReason::Left);
+        ada.room.tell(Input::Gone { from, reason }).await;
+        bob.hears_of(ada.id).await;
     }
     a.stop.cancel();
     b.stop.cancel();
