@@ -19,6 +19,8 @@ mod check;
 mod clock;
 #[path = "sim/cluster.rs"]
 mod cluster;
+#[path = "sim/core_rows.rs"]
+mod core_rows;
 #[path = "sim/counters.rs"]
 mod counters;
 #[path = "sim/facts.rs"]
@@ -52,10 +54,15 @@ use std::{
 };
 
 use authority::Authority;
+use check::{Invariant, Violation};
+use pulse_core::planted::Bug;
 use run::{Outcome, run};
 
 /// One world lives so long.
 const LIFE: Duration = Duration::from_secs(10 * 60);
+
+/// Worlds within which a planted fault is to be found.
+const PLANTED_SEEDS: u64 = 20;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -113,4 +120,54 @@ fn long() {
         sum(|one| one.counts.looks),
     );
     assert_eq!(violations, 0);
+}
+
+/// The first seed by which a planted fault is found, and what broke by it.
+fn found(bug: Bug) -> Violation {
+    let authority = Authority::new();
+    let mut lived = Duration::ZERO;
+    for seed in 1..=PLANTED_SEEDS {
+        let outcome = run(&authority, seed, LIFE, Some(bug));
+        lived += outcome.lived;
+        if let Some(violation) = outcome.violation {
+            println!("{bug:?}: seed {seed}, {lived:?} in all, {violation}");
+            return violation;
+        }
+    }
+    panic!("{bug:?} was not found within {lived:?} of simulated time");
+}
+
+#[test]
+fn what_is_passed_on_to_where_it_came_from_is_found() {
+    assert_eq!(found(Bug::ForwardsBack).of, Invariant::NoEcho);
+}
+
+#[test]
+fn what_is_passed_on_twice_is_found() {
+    assert_eq!(found(Bug::NoWindow).of, Invariant::Once);
+}
+
+#[test]
+fn short_names_of_the_connection_before_are_found() {
+    let violation = found(Bug::AliasKept);
+    // Nobody knows what they mean, or the other edge ends each link at the first of them.
+    assert!(matches!(
+        violation.of,
+        Invariant::Heard | Invariant::Mends | Invariant::OneWriter
+    ));
+}
+
+#[test]
+fn a_core_that_began_earlier_and_is_believed_is_found() {
+    assert_eq!(found(Bug::StaleTerm).of, Invariant::Term);
+}
+
+#[test]
+fn a_lease_that_takes_away_who_is_reachable_is_found() {
+    assert_eq!(found(Bug::ForgetsReachable).of, Invariant::ReachableStays);
+}
+
+#[test]
+fn a_lease_that_takes_nobody_away_is_found() {
+    assert_eq!(found(Bug::KeepsDead).of, Invariant::Roster);
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// An edge that dies is gone for others after a lease, and its links are silent for as long as a connection
 /// may be.
-const DEAD_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const DEAD_WITHIN: Duration = Duration::from_secs(5);
 /// Who was sent away by one of two edges that both hold the id comes back, or is forgotten, within this.
 const UNCLEAR: Duration = Duration::from_secs(25);
 

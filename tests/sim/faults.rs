@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
+    facts::DEAD_WITHIN,
     cluster::{CORES, Clock, core_node, edge_node},
     network::NODES,
     world::World,
@@ -57,7 +58,7 @@ impl World {
         }
         // Each trouble begins with one fault, and others may join it; then there is calm.
         let troubled = !self.active.is_empty();
-        let more = troubled && self.active.len() < 3 && self.random.chance(8);
+        let more = troubled && self.active.len() < 3 && self.random.chance(4);
         if now >= self.quiet_until && (now >= self.trouble_at || more) {
             let lasting = self.random.between_ms(200, 12_000);
             self.break_one(now, lasting).await;
@@ -65,16 +66,27 @@ impl World {
         }
         if !self.active.is_empty() {
             self.trouble_at = now + self.random.between_ms(8_000, 25_000);
+        }
+        // Who is dead for long enough is missed by nobody.
+        let missed = |fault: &&Active| match fault.what {
+            Fault::NoEdge { edge } => now < self.cluster.edges[edge].since + DEAD_WITHIN,
+            _ => true,
+        };
+        if self.active.iter().any(|fault| missed(&fault)) {
             self.mended_since = None;
         } else if self.mended_since.is_none() {
             self.mended_since = Some(now);
+        }
+        let beside_core = |fault: &Active| !matches!(fault.what, Fault::CoreLost { .. });
+        if self.active.iter().any(beside_core) {
+            self.other_trouble_at = now;
         }
         if !over.is_empty() || !self.active.is_empty() {
             self.set_ways();
         }
     }
 
-    async fn break_one(&mut self, now: Instant, lasting: Duration) {
+    async fn break_one(&mut self, now: Instant, mut lasting: Duration) {
         let edges = self.cluster.edges.len();
         let edge = self.random.index(edges);
         let other = (edge + 1 + self.random.index(edges - 1)) % edges;
@@ -97,7 +109,10 @@ impl World {
             },
             (3, _) => Fault::Isolated { node: a },
             (4, Some(core)) => Fault::Isolated { node: core_node(core) },
-            (5, _) => Fault::CoreLost { edge },
+            (5, _) => {
+                lasting = lasting.max(Duration::from_secs(8));
+                Fault::CoreLost { edge }
+            }
             (6, _) => Fault::Flapping { a, b },
             (7, _) => Fault::Lossy { permille: 20 + self.random.below(250) },
             (8, _) => Fault::Slow { a, b },
@@ -115,6 +130,9 @@ impl World {
                 }
                 self.facts.edge_died(edge);
                 self.set_clock(a);
+                if self.random.chance(300) {
+                    lasting = Duration::from_secs(25);
+                }
                 Fault::NoEdge { edge }
             }
             (12, Some(core)) if core_alone => {
@@ -136,7 +154,14 @@ impl World {
         self.active.push(Active { what, until });
     }
 
+    /// Whether that edge cannot reach core now.
+    pub(crate) fn is_without_core(&self, edge: usize) -> bool {
+        let lost = |fault: &Active| matches!(fault.what, Fault::CoreLost { edge: of } if of == edge);
+        self.active.iter().any(lost)
+    }
+
     fn mend(&mut self, now: Instant, fault: &Fault) {
+        self.mended_since = None;
         self.tell(|| format!("over: {fault:?}"));
         match fault {
             Fault::NoEdge { edge } => self.cluster.start_edge(*edge),

@@ -1,6 +1,6 @@
 //! Looks at everything at once: whether the cluster is whole, and whether then everybody believes what is true.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use edge_node::simulation::Queues;
 use tokio::time::Instant;
@@ -37,6 +37,7 @@ impl World {
         }
         self.look_at_echo(now, whole);
         self.look_at_chats(now);
+        self.look_at_registrations(now);
         self.look_at_core(now).await;
         self.note(&self.cluster.network.trace().to_be_bytes());
     }
@@ -194,38 +195,6 @@ impl World {
         }
         if let Some(what) = found {
             self.broken(Invariant::Term, what);
-        }
-    }
-
-    /// Core keeps the rows of edges that others still hear of, and only theirs.
-    async fn look_at_core(&mut self, now: Instant) {
-        let Some(core) = self.cluster.core() else { return };
-        if !self.whole_since.is_some_and(|whole| settled(now, whole)) {
-            return;
-        }
-        let told = core.service.rooms().await;
-        for (number, name) in self.rooms.iter().enumerate() {
-            let of_room: Vec<&Fact> = self.facts.0.values().filter(|f| f.room == number).collect();
-            if of_room.iter().any(|fact| !settled(now, fact.since)) {
-                continue;
-            }
-            let here = of_room.iter().filter(|fact| fact.state != State::Gone);
-            let edges: BTreeSet<usize> = here
-                .clone()
-                .filter_map(|fact| match fact.state {
-                    State::Here(edge) | State::Away(edge, _) => Some(edge),
-                    State::Gone | State::Unclear(_) => None,
-                })
-                .collect();
-            if here.clone().any(|fact| matches!(fact.state, State::Unclear(_))) {
-                continue;
-            }
-            let room = told.iter().find(|told| told.room == *name);
-            let (knows, rows) = room.map_or((0, 0), |room| (room.edges, room.participants));
-            if (knows, rows) != (edges.len(), here.clone().count()) {
-                let what = format!("core knows {rows} at {knows} edges in room {number}, there are {} at {edges:?}", here.count());
-                return self.broken(Invariant::OneWriter, what);
-            }
         }
     }
 }

@@ -88,6 +88,10 @@ pub(crate) struct World {
     pub(crate) quiet_until: Instant,
     pub(crate) mended_since: Option<Instant>,
     pub(crate) whole_since: Option<Instant>,
+    /// When something was broken last that is no edge without core.
+    pub(crate) other_trouble_at: Instant,
+    /// Since when each edge is registered at the core that it believes, and when it was last.
+    pub(crate) registered: BTreeMap<usize, (Instant, Instant)>,
     /// When two edges were last seen without a link.
     pub(crate) apart_at: BTreeMap<(usize, usize), Instant>,
     pub(crate) terms: BTreeMap<usize, u64>,
@@ -137,6 +141,8 @@ impl World {
             quiet_until: now,
             mended_since: Some(now),
             whole_since: None,
+            other_trouble_at: now,
+            registered: BTreeMap::new(),
             apart_at: BTreeMap::new(),
             terms: BTreeMap::new(),
             loss_permille,
