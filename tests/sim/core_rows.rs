@@ -74,34 +74,32 @@ impl World {
     /// The edges of a room that another hears of stay in it, though core does not hear of them itself.
     fn look_at_kept(&mut self, now: Instant, told: &[RoomSummary]) {
         for (number, name) in self.rooms.iter().enumerate() {
-            // Who had told core of somebody there, who still is.
-            let holds = |edge: usize, when: Instant| {
+            // Whether somebody is there who was already then, and whom core had been told of.
+            let held = |edge: usize, when: Instant| {
                 self.facts.0.values().any(|fact| {
-                    fact.room == number && fact.state == State::Here(edge) && settled(when, fact.since)
+                    fact.room == number
+                        && fact.state == State::Here(edge)
+                        && settled(when, fact.since)
                 })
             };
-            let holders: BTreeSet<usize> = self
-                .registered
-                .iter()
-                .filter(|(edge, (_, last))| holds(**edge, *last))
-                .map(|(edge, _)| *edge)
-                .collect();
             let registered = |edge: usize| {
                 let known = self.registered.get(&edge);
                 known.is_some_and(|(since, last)| now > *since + CALM && *last == now)
-                    && !self.is_without_core(edge)
+                    && self.without_core_since(edge).is_none()
             };
-            let kept = holders.iter().filter(|edge| {
-                registered(**edge)
-                    || holders.iter().any(|other| {
-                        let pair = (**edge.min(&other), **edge.max(&other));
-                        let apart = self.apart_at.get(&pair);
-                        *other != **edge
-                            && registered(*other)
-                            && apart.is_none_or(|apart| now > *apart + CALM)
-                    })
+            let kept = self.registered.iter().filter(|(edge, (_, last))| {
+                let edge = **edge;
+                let when = self.without_core_since(edge).map_or(*last, |since| since.min(*last));
+                let hears = |other: usize| {
+                    let apart = self.apart_at.get(&(edge.min(other), edge.max(other)));
+                    registered(other) && apart.is_none_or(|apart| now > *apart + CALM)
+                };
+                let others = self.registered.keys().filter(|other| **other != edge);
+                held(edge, when)
+                    && (registered(edge)
+                        || others.into_iter().any(|other| hears(*other) && held(*other, when)))
             });
-            let kept: Vec<usize> = kept.copied().collect();
+            let kept: Vec<usize> = kept.map(|(edge, _)| *edge).collect();
             let knows = told.iter().find(|told| told.room == *name);
             let knows = knows.map_or(0, |room| room.edges);
             if knows < kept.len() {

@@ -16,6 +16,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Active {
     what: Fault,
+    since: Instant,
     until: Instant,
 }
 
@@ -151,13 +152,17 @@ impl World {
         };
         let until = now + lasting;
         self.tell(|| format!("{what:?} for {lasting:?}"));
-        self.active.push(Active { what, until });
+        self.active.push(Active {
+            what,
+            since: now,
+            until,
+        });
     }
 
-    /// Whether that edge cannot reach core now.
-    pub(crate) fn is_without_core(&self, edge: usize) -> bool {
-        let lost = |fault: &Active| matches!(fault.what, Fault::CoreLost { edge: of } if of == edge);
-        self.active.iter().any(lost)
+    /// Since when that edge cannot reach core, if it cannot.
+    pub(crate) fn without_core_since(&self, edge: usize) -> Option<Instant> {
+        let lost = |fault: &&Active| matches!(fault.what, Fault::CoreLost { edge: of } if of == edge);
+        self.active.iter().filter(lost).map(|fault| fault.since).min()
     }
 
     fn mend(&mut self, now: Instant, fault: &Fault) {
@@ -180,7 +185,11 @@ impl World {
                 self.cluster.kill_core((old + 1) % CORES);
                 let until = now + Duration::from_secs(6);
                 let what = Fault::OldBack { old: *old };
-                self.active.push(Active { what, until });
+                self.active.push(Active {
+            what,
+            since: now,
+            until,
+        });
             }
             Fault::OldBack { old } => {
                 self.cluster.kill_core(*old);
