@@ -176,6 +176,7 @@ impl World {
         }
         person.said += 1;
         let nonce = format!("{number}-{}", person.said);
+        self.said_at.insert(nonce.clone(), now);
         let at_ms = self.cluster.wall_ms(edge_node(seat.edge));
         seat.member.chat(at_ms, nonce.clone(), "text".to_owned()).await;
         self.counts.chats += 1;

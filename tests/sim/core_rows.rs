@@ -95,9 +95,10 @@ impl World {
                     registered(other) && apart.is_none_or(|apart| now > *apart + CALM)
                 };
                 let others = self.registered.keys().filter(|other| **other != edge);
-                held(edge, when)
-                    && (registered(edge)
-                        || others.into_iter().any(|other| hears(*other) && held(*other, when)))
+                let lost = self.without_core_since(edge).is_some();
+                let mut others = others.into_iter();
+                let heard = lost && others.any(|other| hears(*other) && held(*other, when));
+                held(edge, when) && (registered(edge) || heard)
             });
             let kept: Vec<usize> = kept.map(|(edge, _)| *edge).collect();
             let knows = told.iter().find(|told| told.room == *name);

@@ -57,6 +57,9 @@ impl World {
         for fault in &over {
             self.mend(now, &fault.what);
         }
+        if over.iter().chain(&self.active).any(of_core) {
+            self.core_changed_at = now;
+        }
         // Each trouble begins with one fault, and others may join it; then there is calm.
         let troubled = !self.active.is_empty();
         let more = troubled && self.active.len() < 3 && self.random.chance(4);
@@ -93,12 +96,6 @@ impl World {
         let other = (edge + 1 + self.random.index(edges - 1)) % edges;
         let (a, b) = (edge_node(edge), edge_node(other));
         let core = self.cluster.cores.iter().position(Option::is_some);
-        let of_core = |fault: &Active| {
-            matches!(
-                fault.what,
-                Fault::NoCore { .. } | Fault::Replaced { .. } | Fault::OldBack { .. }
-            )
-        };
         let core_alone = !self.active.iter().any(of_core);
         let what = match (self.random.below(14), core) {
             (0, _) => Fault::Cut { from: a, to: b, both: true },
@@ -248,6 +245,14 @@ impl World {
             }
         }
     }
+}
+
+/// Whether another core is to come, or has.
+const fn of_core(fault: &Active) -> bool {
+    matches!(
+        fault.what,
+        Fault::NoCore { .. } | Fault::Replaced { .. } | Fault::OldBack { .. }
+    )
 }
 
 fn isolate(cut: &mut [[bool; NODES]; NODES], node: usize) {

@@ -142,7 +142,13 @@ impl World {
         let Some(seat) = &self.people[number].seat else {
             return;
         };
+        let since = self.core_changed_at;
+        let late = |nonce: &str| self.said_at.get(nonce).is_some_and(|at| *at > since);
+        if !late(nonce) {
+            return;
+        }
         let before = seat.view.chats.iter().rev().skip(1).take(ORDERED);
+        let before = before.filter(|earlier| late(earlier));
         for earlier in before.cloned().collect::<Vec<_>>() {
             if self.order.contains(&(nonce.to_owned(), earlier.clone())) {
                 let what = format!("person {number} reads {earlier} before {nonce}");

@@ -79,6 +79,10 @@ pub(crate) struct World {
     pub(crate) ghosts: Vec<Ghost>,
     pub(crate) departed: Vec<Departed>,
     pub(crate) said: Vec<Said>,
+    /// When each message was said.
+    pub(crate) said_at: BTreeMap<String, Instant>,
+    /// When a core last began or ended: what it had not told everybody is numbered anew by the next.
+    pub(crate) core_changed_at: Instant,
     /// Of two messages of a room, the one that came first.
     pub(crate) order: BTreeSet<(String, String)>,
     /// What is broken, and when that changes.
@@ -135,6 +139,8 @@ impl World {
             ghosts: Vec::new(),
             departed: Vec::new(),
             said: Vec::new(),
+            said_at: BTreeMap::new(),
+            core_changed_at: now,
             order: BTreeSet::new(),
             active: Vec::new(),
             trouble_at: now + Duration::from_secs(10),

@@ -1,11 +1,16 @@
 //! The chat of a room in its order. Core is the one who numbers it; what an edge posts again keeps its
 //! number.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use super::{
     ChatBody, ChatPost, EdgeId, Effect, FromCore, Incarnation, Membership, NumberedChat, Phase,
-    SessionId, rooms::Key,
+    SessionId,
+    edges::Edge,
+    rooms::{Key, Room},
 };
 use crate::limits::{CHAT_BYTES_KEPT, CHATS_KEPT, CHATS_WAITING};
 
@@ -67,6 +72,16 @@ fn size(chat: &NumberedChat) -> usize {
     body + size_of::<ChatPost>()
 }
 
+/// The edges that hear each chat as it is numbered, and on which connection. One that has come again on another
+/// declares the room first: it is told then what it has missed, which must not come behind what is said later.
+fn listening<'a>(
+    edges: &'a BTreeMap<EdgeId, Edge>,
+    room: &'a Room,
+) -> impl Iterator<Item = (&'a EdgeId, SessionId)> {
+    room.declared_on()
+        .filter(|(id, session)| edges.get(*id).is_some_and(|edge| edge.session == Some(*session)))
+}
+
 /// Chats that came before core says anything.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(Vec<(EdgeId, Incarnation, ChatPost)>);
@@ -120,11 +135,10 @@ impl Membership {
         };
         if let Some(chat) = room.chat.find(id, incarnation, post.id) {
             // The answer was lost: whoever posted it hears it again.
-            let poster = self.edges.get(id).and_then(|edge| edge.session);
-            return fx.extend(poster.map(|session| said(session, chat)));
+            let poster = listening(&self.edges, room).find(|(edge, _)| *edge == id);
+            return fx.extend(poster.map(|(_, session)| said(session, chat)));
         }
         let chat = room.chat.add(id.clone(), incarnation, post);
-        let sessions = Self::sessions_of(&self.edges, room.holders());
-        fx.extend(sessions.map(|(_, session)| said(session, &chat)));
+        fx.extend(listening(&self.edges, room).map(|(_, session)| said(session, &chat)));
     }
 }

@@ -59,6 +59,11 @@ impl Room {
         self.held.keys()
     }
 
+    /// The edges that hold it, and the connections on which they have said so.
+    pub(super) fn declared_on(&self) -> impl Iterator<Item = (&EdgeId, SessionId)> {
+        self.held.iter().map(|(edge, held)| (edge, held.session))
+    }
+
     pub(super) fn is_held_by(&self, edge: &EdgeId) -> bool {
         self.held.contains_key(edge)
     }

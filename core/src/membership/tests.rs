@@ -503,6 +503,24 @@ fn a_room_that_ended_while_core_was_away_is_forgotten() {
 }
 
 #[test]
+fn an_edge_that_comes_again_hears_nothing_before_what_it_missed() {
+    let mut world = World::issuing();
+    let (a, b) = (world.edge("a"), world.edge("b"));
+    world.declare(a, "room", 1, &[1]);
+    world.declare(b, "room", 1, &[2]);
+    world.chat(a, 1);
+    world.give(Input::Lost { session: b });
+    world.chat(a, 2);
+    let again = world.hello(hello("b", 1));
+    // What was waiting there is posted before the room is declared.
+    world.chat(again, 7);
+    world.chat(again, 7);
+    assert_eq!(world.chats(again), []);
+    world.declare_with(again, "room", 1, Some(1), &[2]);
+    assert_eq!(world.chats(again), [(2, 2), (3, 7)]);
+}
+
+#[test]
 fn an_edge_that_comes_again_hears_the_chat_that_it_missed() {
     let mut world = World::issuing();
     let (a, b) = (world.edge("a"), world.edge("b"));
