@@ -223,7 +223,7 @@ impl State {
                 self.on_rows(now, edge, &rows, fx);
                 let (_, peer) = self.peers.of(edge);
                 if peer.linked && !peer.told {
-                    self.introduce(edge, fx);
+                    self.answer(edge, fx);
                 }
             }
             RoomMessage::RowsWanted => self.introduce(edge, fx),
@@ -290,6 +290,18 @@ impl State {
         for edge in silent {
             self.on_rows(now, &edge, &[], fx);
         }
+    }
+
+    /// Tells an edge that has told this one. If they have all moved there, that nobody is here: it will tell
+    /// who comes next.
+    fn answer(&mut self, edge: &EdgeId, fx: &mut Vec<Effect>) {
+        if self.is_empty() {
+            fx.push(Effect::Tell {
+                edge: edge.clone(),
+                message: RoomMessage::Rows(Vec::new()),
+            });
+        }
+        self.introduce(edge, fx);
     }
 
     /// Tells an edge all it needs to know: who is here, and what they want.

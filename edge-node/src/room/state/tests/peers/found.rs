@@ -43,3 +43,27 @@ fn who_was_at_an_edge_that_began_anew_before_its_link_was_given_up_is_gone() {
     world.deliver();
     assert_eq!(world.roster(0), [(ada, false)]);
 }
+
+#[test]
+fn whoever_comes_to_an_edge_that_everybody_has_left_for_another_sees_them() {
+    let mut world = World::new(2);
+    let request = world.request(Protocol::V2, None);
+    let token = request.token.clone();
+    let (ada, bob) = (world.join(0, request), world.joins(1));
+    let (ada, bob) = (world.id(ada), world.id(bob));
+    world.cut(0, 1);
+    // Core has given up each for the other; the one hears of it first.
+    let moved = world.request(Protocol::V2, Some(token));
+    world.join_unseen(1, moved);
+    unlist(&mut world, 0, &[]);
+    world.link(0, 1);
+    world.deliver();
+    assert!(world.rooms[0].is_empty());
+    let cy = world.joins(0);
+    let cy = world.id(cy);
+    let everybody: Vec<_> = world.roster(1);
+    assert_eq!(world.roster(0), everybody);
+    let mut ids = [ada, bob, cy];
+    ids.sort();
+    assert_eq!(everybody, ids.map(|id| (id, false)));
+}
