@@ -107,11 +107,18 @@ fn long() {
     });
     let outcomes: Vec<Outcome> = outcomes.into_inner().unwrap();
     let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
-    let violations = outcomes.iter().filter(|one| one.violation.is_some()).count();
+    let violations = outcomes
+        .iter()
+        .filter(|one| one.violation.is_some())
+        .count();
     println!(
         "{} seeds, {:.1} hours, {} joins ({} resumed), {} frames, {} messages, {} faults, {} rosters compared, violations {violations}",
         outcomes.len(),
-        outcomes.iter().map(|one| one.lived.as_secs_f64()).sum::<f64>() / 3_600.0,
+        outcomes
+            .iter()
+            .map(|one| one.lived.as_secs_f64())
+            .sum::<f64>()
+            / 3_600.0,
         sum(|one| one.counts.joins),
         sum(|one| one.counts.resumes),
         sum(|one| one.counts.frames),

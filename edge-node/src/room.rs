@@ -216,11 +216,7 @@ impl RoomTask {
             images: Arc::default(),
         };
         let task = Self {
-            state: State::new(
-                context.edge.clone(),
-                context.max_participants,
-                first,
-            ),
+            state: State::new(context.edge.clone(), context.max_participants, first),
             name,
             context,
             inbox,

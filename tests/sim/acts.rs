@@ -85,7 +85,9 @@ impl World {
             wants_video: true,
             member,
         });
-        self.tell(|| format!("person {number} comes in at edge {edge} as {id:?}, resumed {resumed}"));
+        self.tell(|| {
+            format!("person {number} comes in at edge {edge} as {id:?}, resumed {resumed}")
+        });
         self.counts.joins += 1;
         self.counts.resumes += u64::from(resumed);
         self.facts.came(id, room, number, edge);
@@ -115,7 +117,9 @@ impl World {
 
     async fn leave(&mut self, now: Instant, number: usize) {
         let person = &mut self.people[number];
-        let Some(seat) = person.seat.take() else { return };
+        let Some(seat) = person.seat.take() else {
+            return;
+        };
         (person.id, person.token) = (None, None);
         (person.hand, person.camera) = (false, false);
         let id = seat.member.id();
@@ -123,7 +127,11 @@ impl World {
         seat.member.gone(LeaveReason::Left).await;
         // The edge where it was before may not have heard that it has moved, and wait for it.
         let sure = self.is_settled(now, seat.since) || seat.first;
-        let state = if sure { State::Gone } else { State::Unclear(now) };
+        let state = if sure {
+            State::Gone
+        } else {
+            State::Unclear(now)
+        };
         self.facts.change(id, |fact| fact.state = state);
         self.departed.push(Departed {
             member: seat.member,
@@ -136,7 +144,9 @@ impl World {
     pub(crate) async fn lose_connection(&mut self, now: Instant, number: usize) {
         let pause = self.random.between_ms(100, 13_000);
         let person = &mut self.people[number];
-        let Some(seat) = person.seat.take() else { return };
+        let Some(seat) = person.seat.take() else {
+            return;
+        };
         person.comes_at = Some(now + pause);
         let (id, edge) = (seat.member.id(), seat.edge);
         self.tell(|| format!("person {number} loses its connection with edge {edge}"));
@@ -154,7 +164,9 @@ impl World {
     async fn move_elsewhere(&mut self, now: Instant, number: usize) {
         let until = now + self.random.between_ms(200, 6_000);
         let person = &mut self.people[number];
-        let Some(seat) = person.seat.take() else { return };
+        let Some(seat) = person.seat.take() else {
+            return;
+        };
         person.moved_at = Some(now);
         let from = seat.edge;
         self.ghosts.push(Ghost {
@@ -178,7 +190,9 @@ impl World {
         let nonce = format!("{number}-{}", person.said);
         self.said_at.insert(nonce.clone(), now);
         let at_ms = self.cluster.wall_ms(edge_node(seat.edge));
-        seat.member.chat(at_ms, nonce.clone(), "text".to_owned()).await;
+        seat.member
+            .chat(at_ms, nonce.clone(), "text".to_owned())
+            .await;
         self.counts.chats += 1;
         self.said.push(Said {
             nonce,
@@ -264,7 +278,13 @@ impl World {
                 left.push(ghost);
                 continue;
             }
-            self.tell(|| format!("edge {} notices that {:?} is gone", ghost.edge, ghost.member.id()));
+            self.tell(|| {
+                format!(
+                    "edge {} notices that {:?} is gone",
+                    ghost.edge,
+                    ghost.member.id()
+                )
+            });
             ghost.member.gone(LeaveReason::Lost).await;
             let id = ghost.member.id();
             let held = self.facts.of(id).map(|fact| fact.state);
@@ -280,14 +300,18 @@ impl World {
     pub(crate) fn was_ended(&mut self, now: Instant, number: usize, why: &str) {
         let moved = self.people[number].moved_at;
         let person = &mut self.people[number];
-        let Some(seat) = person.seat.take() else { return };
+        let Some(seat) = person.seat.take() else {
+            return;
+        };
         person.comes_at = Some(now + Duration::from_millis(500));
         let id = seat.member.id();
         self.tell(|| format!("person {number} is ended by edge {}: {why}", seat.edge));
         self.facts
             .change(id, |fact| fact.state = State::Unclear(now));
         // Two edges that cannot hear each other may both have taken somebody in.
-        let torn = self.whole_since.is_none_or(|whole| now < whole + Duration::from_secs(10));
+        let torn = self
+            .whole_since
+            .is_none_or(|whole| now < whole + Duration::from_secs(10));
         let moved = moved.is_some_and(|at| now < at + Duration::from_secs(60));
         if !torn && !moved {
             let what = format!("person {number} at edge {}: {why}", seat.edge);

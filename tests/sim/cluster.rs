@@ -80,12 +80,15 @@ impl Cluster {
     /// Nothing runs yet.
     pub(crate) fn new(seed: u64, edges: usize, authority: &Authority) -> Self {
         let began = Instant::now();
-        let edges = ["a", "b", "c", "d"].into_iter().take(edges).map(|name| Edge {
-            id: EdgeId::parse(name).unwrap(),
-            running: None,
-            since: began,
-            credentials: authority.credentials(&format!("spiffe://pulse/edge/eu/{name}")),
-        });
+        let edges = ["a", "b", "c", "d"]
+            .into_iter()
+            .take(edges)
+            .map(|name| Edge {
+                id: EdgeId::parse(name).unwrap(),
+                running: None,
+                since: began,
+                credentials: authority.credentials(&format!("spiffe://pulse/edge/eu/{name}")),
+            });
         Self {
             network: Network::new(seed),
             edges: edges.collect(),
@@ -126,10 +129,7 @@ impl Cluster {
             redirect: None,
         };
         let service = Service::start(config, &TaskTracker::new(), stop.clone());
-        self.cores[core] = Some(RunningCore {
-            service,
-            stop,
-        });
+        self.cores[core] = Some(RunningCore { service, stop });
     }
 
     fn note_terms(&mut self) {
@@ -210,7 +210,10 @@ impl Cluster {
             return false;
         };
         let term = core.service.health().stamp.term;
-        let ids: Vec<&EdgeId> = self.running().map(|(edge, _)| &self.edges[edge].id).collect();
+        let ids: Vec<&EdgeId> = self
+            .running()
+            .map(|(edge, _)| &self.edges[edge].id)
+            .collect();
         self.running().all(|(_, edge)| {
             let links = edge.links();
             edge.core() == (true, term) && links.len() + 1 == ids.len()

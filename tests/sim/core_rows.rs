@@ -38,7 +38,9 @@ impl World {
 
     /// Core keeps the rows of edges that others still hear of, and only theirs.
     pub(crate) async fn look_at_core(&mut self, now: Instant) {
-        let Some(core) = self.cluster.core() else { return };
+        let Some(core) = self.cluster.core() else {
+            return;
+        };
         let told = core.service.rooms().await;
         if now > self.other_trouble_at + CALM {
             self.look_at_kept(now, &told);
@@ -59,13 +61,19 @@ impl World {
                     State::Gone | State::Unclear(_) => None,
                 })
                 .collect();
-            if here.clone().any(|fact| matches!(fact.state, State::Unclear(_))) {
+            if here
+                .clone()
+                .any(|fact| matches!(fact.state, State::Unclear(_)))
+            {
                 continue;
             }
             let room = told.iter().find(|told| told.room == *name);
             let (knows, rows) = room.map_or((0, 0), |room| (room.edges, room.participants));
             if (knows, rows) != (edges.len(), here.clone().count()) {
-                let what = format!("core knows {rows} at {knows} edges in room {number}, there are {} at {edges:?}", here.count());
+                let what = format!(
+                    "core knows {rows} at {knows} edges in room {number}, there are {} at {edges:?}",
+                    here.count()
+                );
                 return self.broken(Invariant::OneWriter, what);
             }
         }
@@ -89,7 +97,9 @@ impl World {
             };
             let kept = self.registered.iter().filter(|(edge, (_, last))| {
                 let edge = **edge;
-                let when = self.without_core_since(edge).map_or(*last, |since| since.min(*last));
+                let when = self
+                    .without_core_since(edge)
+                    .map_or(*last, |since| since.min(*last));
                 let hears = |other: usize| {
                     let apart = self.apart_at.get(&(edge.min(other), edge.max(other)));
                     registered(other) && apart.is_none_or(|apart| now > *apart + CALM)
@@ -104,7 +114,8 @@ impl World {
             let knows = told.iter().find(|told| told.room == *name);
             let knows = knows.map_or(0, |room| room.edges);
             if knows < kept.len() {
-                let what = format!("core knows {knows} edges of room {number}, {kept:?} are heard of");
+                let what =
+                    format!("core knows {knows} edges of room {number}, {kept:?} are heard of");
                 return self.broken(Invariant::ReachableStays, what);
             }
         }

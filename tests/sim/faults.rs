@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::{
-    facts::DEAD_WITHIN,
     cluster::{CORES, Clock, core_node, edge_node},
+    facts::DEAD_WITHIN,
     network::NODES,
     world::World,
 };
@@ -98,28 +98,55 @@ impl World {
         let core = self.cluster.cores.iter().position(Option::is_some);
         let core_alone = !self.active.iter().any(of_core);
         let what = match (self.random.below(14), core) {
-            (0, _) => Fault::Cut { from: a, to: b, both: true },
-            (1, _) => Fault::Cut { from: a, to: b, both: false },
+            (0, _) => Fault::Cut {
+                from: a,
+                to: b,
+                both: true,
+            },
+            (1, _) => Fault::Cut {
+                from: a,
+                to: b,
+                both: false,
+            },
             (2, Some(core)) => Fault::Cut {
-                from: if self.random.chance(500) { core_node(core) } else { a },
-                to: if self.random.chance(500) { core_node(core) } else { a },
+                from: if self.random.chance(500) {
+                    core_node(core)
+                } else {
+                    a
+                },
+                to: if self.random.chance(500) {
+                    core_node(core)
+                } else {
+                    a
+                },
                 both: false,
             },
             (3, _) => Fault::Isolated { node: a },
-            (4, Some(core)) => Fault::Isolated { node: core_node(core) },
+            (4, Some(core)) => Fault::Isolated {
+                node: core_node(core),
+            },
             (5, _) => {
                 lasting = lasting.max(Duration::from_secs(8));
                 Fault::CoreLost { edge }
             }
             (6, _) => Fault::Flapping { a, b },
-            (7, _) => Fault::Lossy { permille: 20 + self.random.below(250) },
+            (7, _) => Fault::Lossy {
+                permille: 20 + self.random.below(250),
+            },
             (8, _) => Fault::Slow { a, b },
             (9, _) => {
-                let node = if self.random.chance(300) { core.map_or(a, core_node) } else { a };
+                let node = if self.random.chance(300) {
+                    core.map_or(a, core_node)
+                } else {
+                    a
+                };
                 self.cluster.network.stand_still(node, now + lasting / 2);
                 Fault::Still
             }
-            (10 | 11, _) if self.cluster.edges[edge].running.is_some() && self.cluster.running().count() > 1 => {
+            (10 | 11, _)
+                if self.cluster.edges[edge].running.is_some()
+                    && self.cluster.running().count() > 1 =>
+            {
                 self.flee(now, edge).await;
                 if self.random.chance(700) {
                     self.cluster.kill_edge(edge);
@@ -158,8 +185,13 @@ impl World {
 
     /// Since when that edge cannot reach core, if it cannot.
     pub(crate) fn without_core_since(&self, edge: usize) -> Option<Instant> {
-        let lost = |fault: &&Active| matches!(fault.what, Fault::CoreLost { edge: of } if of == edge);
-        self.active.iter().filter(lost).map(|fault| fault.since).min()
+        let lost =
+            |fault: &&Active| matches!(fault.what, Fault::CoreLost { edge: of } if of == edge);
+        self.active
+            .iter()
+            .filter(lost)
+            .map(|fault| fault.since)
+            .min()
     }
 
     fn mend(&mut self, now: Instant, fault: &Fault) {
@@ -183,10 +215,10 @@ impl World {
                 let until = now + Duration::from_secs(6);
                 let what = Fault::OldBack { old: *old };
                 self.active.push(Active {
-            what,
-            since: now,
-            until,
-        });
+                    what,
+                    since: now,
+                    until,
+                });
             }
             Fault::OldBack { old } => {
                 self.cluster.kill_core(*old);
@@ -231,7 +263,10 @@ impl World {
                 }
                 Fault::Lossy { permille } => loss += permille,
                 Fault::Slow { a, b } => slow.extend([(a, b), (b, a)]),
-                Fault::Still | Fault::NoEdge { .. } | Fault::NoCore { .. } | Fault::OldBack { .. } => {}
+                Fault::Still
+                | Fault::NoEdge { .. }
+                | Fault::NoCore { .. }
+                | Fault::OldBack { .. } => {}
             }
         }
         for from in 0..NODES {

@@ -58,7 +58,11 @@ impl World {
         if !whole {
             self.whole_since = None;
             self.said.clear();
-            for seat in self.people.iter_mut().filter_map(|person| person.seat.as_mut()) {
+            for seat in self
+                .people
+                .iter_mut()
+                .filter_map(|person| person.seat.as_mut())
+            {
                 seat.heard.clear();
             }
         } else if self.whole_since.is_none() {
@@ -92,7 +96,11 @@ impl World {
                     found = Some((of, format!("person {viewer} at edge {at}: {id:?} {what}")));
                 }
             }
-            let unknown = seat.view.others.keys().find(|id| self.facts.of(**id).is_none());
+            let unknown = seat
+                .view
+                .others
+                .keys()
+                .find(|id| self.facts.of(**id).is_none());
             if let Some(id) = unknown {
                 found = Some((Invariant::Roster, format!("nobody is {id:?}")));
             }
@@ -121,7 +129,10 @@ impl World {
                 let seat = person.seat.as_ref();
                 self.tell(|| {
                     let heard = seat.map(|seat| (seat.edge, seat.member.id(), &seat.heard));
-                    format!("person {} of room {}: {heard:?}", person.number, person.room)
+                    format!(
+                        "person {} of room {}: {heard:?}",
+                        person.number, person.room
+                    )
                 });
             }
             self.broken(Invariant::Heard, what);
@@ -147,9 +158,15 @@ impl World {
             }
             if whole.is_some_and(|whole| settled(said.at, whole)) {
                 for person in self.people.iter().filter(|person| person.room == said.room) {
-                    let there = person.seat.as_ref().filter(|seat| settled(said.at, seat.since));
+                    let there = person
+                        .seat
+                        .as_ref()
+                        .filter(|seat| settled(said.at, seat.since));
                     if there.is_some_and(|seat| !seat.view.chats.contains(&said.nonce)) {
-                        found = Some(format!("person {} has not read {}", person.number, said.nonce));
+                        found = Some(format!(
+                            "person {} has not read {}",
+                            person.number, said.nonce
+                        ));
                     }
                 }
             }
@@ -190,7 +207,9 @@ impl World {
             let (_, term) = running.core();
             let before = self.terms.insert(edge, term).unwrap_or(0);
             if term < before {
-                found = Some(format!("edge {edge} went from the core of {before} to that of {term}"));
+                found = Some(format!(
+                    "edge {edge} went from the core of {before} to that of {term}"
+                ));
             }
         }
         if let Some(what) = found {
@@ -210,7 +229,9 @@ fn differs(
     match (fact.state, seen) {
         (State::Unclear(_), _) | (State::Gone, None) => None,
         (State::Gone, Some(_)) => roster("has gone and is there".to_owned()),
-        (State::Here(edge) | State::Away(edge, _), None) => roster(format!("is missing, of edge {edge}")),
+        (State::Here(edge) | State::Away(edge, _), None) => {
+            roster(format!("is missing, of edge {edge}"))
+        }
         (State::Here(edge) | State::Away(edge, _), Some(seen)) => {
             let away = matches!(fact.state, State::Away(..));
             let name = world.people[fact.person].name.as_str();
@@ -219,7 +240,9 @@ fn differs(
                 return Some((Invariant::OneWriter, what));
             }
             if seen.away != away || seen.hand != fact.hand || seen.tracks != fact.tracks {
-                return roster(format!("of edge {edge} is {fact:?} and is seen as {seen:?}"));
+                return roster(format!(
+                    "of edge {edge} is {fact:?} and is seen as {seen:?}"
+                ));
             }
             None
         }

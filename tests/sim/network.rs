@@ -118,7 +118,11 @@ impl Network {
     /// Whoever has these addresses is dead: nothing comes from there any more, and nobody is told.
     pub(crate) fn kill(&self, dead: usize) {
         let mut state = self.lock();
-        for (_, inbox) in state.inboxes.iter_mut().filter(|(at, _)| node(**at) == dead) {
+        for (_, inbox) in state
+            .inboxes
+            .iter_mut()
+            .filter(|(at, _)| node(**at) == dead)
+        {
             inbox.run += 1;
             inbox.packets.clear();
         }
@@ -218,7 +222,11 @@ impl AsyncUdpSocket for Socket {
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let (to, from) = (transmit.destination, self.at);
         let mut state = self.network.lock();
-        if state.inboxes.get(&from).is_none_or(|inbox| inbox.run != self.run) {
+        if state
+            .inboxes
+            .get(&from)
+            .is_none_or(|inbox| inbox.run != self.run)
+        {
             return Ok(());
         }
         state.trace = state.trace.rotate_left(5)

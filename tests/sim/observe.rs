@@ -167,7 +167,11 @@ impl World {
             let ended = ghost.member.take(&mut frames).is_some();
             let media = frames.drain(..).any(|bytes| is_media(&bytes));
             if media && whole && ghost.resumed && settled(now, ghost.left_at) {
-                found = Some(format!("{:?} still hears at edge {}", ghost.member.id(), ghost.edge));
+                found = Some(format!(
+                    "{:?} still hears at edge {}",
+                    ghost.member.id(),
+                    ghost.edge
+                ));
             }
             !ended
         });

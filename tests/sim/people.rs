@@ -1,16 +1,12 @@
 //! The people: what each wants to do next, the connection it has, and what it publishes on it.
 
-use std::{
-    collections::BTreeMap,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use edge_node::simulation::SimulatedMember;
 use pulse_proto::{
-    DisplayName, ParticipantId,
+    DisplayName, Frame, ParticipantId,
     control::{CodecConfig, Source, TrackConfig},
     media::{LEVEL_SILENT, MediaHeader, chunks, codec_bytes},
-    Frame,
 };
 use tokio::time::Instant;
 
@@ -135,7 +131,11 @@ impl Person {
             spatial: 0,
             temporal: 0,
             reference,
-            level: if track == MICROPHONE { 30 } else { LEVEL_SILENT },
+            level: if track == MICROPHONE {
+                30
+            } else {
+                LEVEL_SILENT
+            },
             chunk: 0,
             sequence,
             captured_us: time_us,
@@ -154,7 +154,12 @@ impl Person {
                 self.picture.keyframe_at = now + KEYFRAME;
             }
             let (reference, bytes) = if keyframe { (0, 2_500) } else { (1, 400) };
-            send(seat, header(CAMERA, self.picture.sequence, reference), mark, bytes);
+            send(
+                seat,
+                header(CAMERA, self.picture.sequence, reference),
+                mark,
+                bytes,
+            );
         }
         spoke
     }
@@ -164,7 +169,11 @@ impl Person {
         let audio = track == MICROPHONE;
         TrackConfig {
             track,
-            source: if audio { Source::Microphone } else { Source::Camera },
+            source: if audio {
+                Source::Microphone
+            } else {
+                Source::Camera
+            },
             version: 1,
             muted: false,
             interrupted: None,

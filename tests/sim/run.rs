@@ -1,9 +1,6 @@
 //! Runs one world from its seed, on the thread that asks.
 
-use std::{
-    fmt,
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use pulse_core::planted::{self, Bug};
 
@@ -27,7 +24,11 @@ pub(crate) struct Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}: {:?}, {:?}, digest {:x}", self.seed, self.lived, self.counts, self.digest)?;
+        write!(
+            f,
+            "seed {}: {:?}, {:?}, digest {:x}",
+            self.seed, self.lived, self.counts, self.digest
+        )?;
         match &self.violation {
             None => Ok(()),
             Some(violation) => write!(
@@ -40,7 +41,12 @@ impl fmt::Display for Outcome {
 }
 
 /// Lets a world live so long, with a fault planted or none.
-pub(crate) fn run(authority: &Authority, seed: u64, lasting: Duration, bug: Option<Bug>) -> Outcome {
+pub(crate) fn run(
+    authority: &Authority,
+    seed: u64,
+    lasting: Duration,
+    bug: Option<Bug>,
+) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pulse_proto::{
     Frame, FrameType, ParticipantId,
-    control::{Chat, Control as _, KeyframeRequest, Participant, Roster, TrackConfig, TrackStop, Welcome},
+    control::{
+        Chat, Control as _, KeyframeRequest, Participant, Roster, TrackConfig, TrackStop, Welcome,
+    },
     media::MediaHeader,
 };
 
@@ -149,7 +151,10 @@ impl View {
         }
         for updated in change.updated.iter().filter(|other| other.id != self.own) {
             let Some(other) = self.others.get_mut(&updated.id) else {
-                return Err(Fault::Roster(format!("{:?} changed and is unknown", updated.id)));
+                return Err(Fault::Roster(format!(
+                    "{:?} changed and is unknown",
+                    updated.id
+                )));
             };
             let tracks = std::mem::take(&mut other.tracks);
             *other = Seen {
@@ -180,7 +185,10 @@ impl View {
         if frame.sender() == self.own {
             return Err(Fault::Echo);
         }
-        let chunks = self.chunks.entry((frame.sender(), header.track)).or_default();
+        let chunks = self
+            .chunks
+            .entry((frame.sender(), header.track))
+            .or_default();
         if !chunks.seen.insert((header.sequence, header.chunk)) {
             let what = format!(
                 "track {} frame {} chunk {} of {:?}",

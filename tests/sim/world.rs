@@ -238,7 +238,11 @@ impl World {
             if listener.number == speaker || listener.room != room {
                 continue;
             }
-            if let Some(seat) = listener.seat.as_mut().filter(|seat| settled(now, seat.since)) {
+            if let Some(seat) = listener
+                .seat
+                .as_mut()
+                .filter(|seat| settled(now, seat.since))
+            {
                 let heard = seat.heard.entry(id).or_insert(crate::people::Heard {
                     from: now,
                     said: 0,

@@ -78,8 +78,11 @@ fn listening<'a>(
     edges: &'a BTreeMap<EdgeId, Edge>,
     room: &'a Room,
 ) -> impl Iterator<Item = (&'a EdgeId, SessionId)> {
-    room.declared_on()
-        .filter(|(id, session)| edges.get(*id).is_some_and(|edge| edge.session == Some(*session)))
+    room.declared_on().filter(|(id, session)| {
+        edges
+            .get(*id)
+            .is_some_and(|edge| edge.session == Some(*session))
+    })
 }
 
 /// Chats that came before core says anything.

@@ -494,7 +494,10 @@ fn a_room_that_ended_while_core_was_away_is_forgotten() {
     world.give(Input::Lost { session: a });
     let again = world.hello(hello("a", 1));
     world.beat(again, 1, &["b"]);
-    assert_eq!(world.core.rooms().map(|(_, edges, _)| edges).sum::<usize>(), 4);
+    assert_eq!(
+        world.core.rooms().map(|(_, edges, _)| edges).sum::<usize>(),
+        4
+    );
     world.declare(again, "kept", 1, &[1]);
     world.beat(again, 1, &["b"]);
     let rooms: Vec<_> = world.core.rooms().collect();

@@ -170,7 +170,9 @@ async fn serve(
         context.rooms.clone(),
         heard_in,
     );
-    context.tasks.spawn(send(sender, context.clone(), edge.clone()));
+    context
+        .tasks
+        .spawn(send(sender, context.clone(), edge.clone()));
     context
         .tasks
         .spawn(speak(greeted.write, queues.control, over.clone()));
