@@ -200,9 +200,11 @@ impl World {
         match fault {
             Fault::NoEdge { edge } => self.cluster.start_edge(*edge),
             Fault::NoCore { core } => {
-                // A core whose clock was set back learns of it from edges that knew the one before; it must
-                // hear of one while it collects.
-                let clock = if self.active.is_empty() && self.random.chance(300) {
+                // A core whose clock was set back learns of it from edges that knew the one before: it must
+                // hear of one of them while it collects.
+                let known = now.checked_sub(Duration::from_secs(30)).unwrap_or(now);
+                let settled = self.cluster.edges.iter().all(|edge| edge.since < known);
+                let clock = if self.active.is_empty() && settled && self.random.chance(300) {
                     self.quiet_until = now + Duration::from_secs(5);
                     Clock::SetBack
                 } else {
@@ -257,7 +259,7 @@ impl World {
                 }
                 Fault::Flapping { a, b } => {
                     // A second each.
-                    let now = self.began.elapsed().as_secs() % 2 == 0;
+                    let now = self.began.elapsed().as_secs().is_multiple_of(2);
                     cut[a][b] |= now;
                     cut[b][a] |= now;
                 }
@@ -269,11 +271,11 @@ impl World {
                 | Fault::OldBack { .. } => {}
             }
         }
-        for from in 0..NODES {
-            for to in 0..NODES {
+        for (from, cut) in cut.iter().enumerate() {
+            for (to, cut) in cut.iter().enumerate() {
                 let takes_longer = slow.contains(&(from, to));
                 network.change(from, to, |way| {
-                    way.cut = cut[from][to];
+                    way.cut = *cut;
                     way.loss_permille = loss;
                     way.more_us = if takes_longer { 300_000 } else { 0 };
                 });
@@ -291,8 +293,8 @@ const fn of_core(fault: &Active) -> bool {
 }
 
 fn isolate(cut: &mut [[bool; NODES]; NODES], node: usize) {
-    for other in 0..NODES {
-        cut[node][other] = true;
-        cut[other][node] = true;
+    cut[node] = [true; NODES];
+    for from in cut {
+        from[node] = true;
     }
 }

@@ -75,15 +75,14 @@ impl Network {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let mut ways = [[Way::default(); NODES]; NODES];
-        for from in 0..NODES {
-            for to in 0..from {
-                let way = Way {
-                    delay_us: 2_000 + random.below(70_000),
-                    ..Way::default()
-                };
-                ways[from][to] = way;
-                ways[to][from] = way;
-            }
+        let pairs = (0..NODES).flat_map(|from| (0..from).map(move |to| (from, to)));
+        for (from, to) in pairs {
+            let way = Way {
+                delay_us: 2_000 + random.below(70_000),
+                ..Way::default()
+            };
+            ways[from][to] = way;
+            ways[to][from] = way;
         }
         let network = Self {
             state: Arc::new(Mutex::new(State {

@@ -202,13 +202,11 @@ pub(crate) struct Mark {
 
 impl Mark {
     pub(crate) fn of(frame: &Frame) -> Option<Self> {
-        match codec_bytes(frame).first_chunk() {
-            Some([person, room]) => Some(Self {
-                person: usize::from(*person),
-                room: usize::from(*room),
-            }),
-            None => None,
-        }
+        let [person, room] = *codec_bytes(frame).first_chunk()?;
+        Some(Self {
+            person: usize::from(person),
+            room: usize::from(room),
+        })
     }
 }
 
