@@ -80,7 +80,6 @@ impl World {
             edge,
             view: View::new(id),
             since: now,
-            first: !resumed,
             heard: std::collections::BTreeMap::new(),
             wants_video: true,
             member,
@@ -125,14 +124,7 @@ impl World {
         let id = seat.member.id();
         self.tell(|| format!("person {number} leaves edge {}", seat.edge));
         seat.member.gone(LeaveReason::Left).await;
-        // The edge where it was before may not have heard that it has moved, and wait for it.
-        let sure = self.is_settled(now, seat.since) || seat.first;
-        let state = if sure {
-            State::Gone
-        } else {
-            State::Unclear(now)
-        };
-        self.facts.change(id, |fact| fact.state = state);
+        self.facts.change(id, |fact| fact.leave(now));
         self.departed.push(Departed {
             member: seat.member,
             at: now,

@@ -36,8 +36,26 @@ pub(crate) struct Fact {
     pub(crate) state: State,
     pub(crate) hand: bool,
     pub(crate) tracks: BTreeSet<u8>,
+    /// The edge where it was before may not have heard that it has moved, and wait for it.
+    pub(crate) unsure: bool,
     /// Since when all of it is so; for who is gone by a fault, when others may know at the latest.
     pub(crate) since: Instant,
+}
+
+impl Fact {
+    /// What becomes of somebody who is no longer where it was last.
+    const fn end(&self, now: Instant) -> State {
+        if self.unsure {
+            State::Unclear(now)
+        } else {
+            State::Gone
+        }
+    }
+
+    /// It leaves.
+    pub(crate) const fn leave(&mut self, now: Instant) {
+        self.state = self.end(now);
+    }
 }
 
 /// All facts.
@@ -59,14 +77,22 @@ impl Facts {
 
     /// Somebody has come in at an edge, or come back there.
     pub(crate) fn came(&mut self, id: ParticipantId, room: usize, person: usize, edge: usize) {
+        let before = self.0.get(&id).map(|fact| fact.state);
+        let stayed = |before| match before {
+            State::Here(at) | State::Away(at, _) => at == edge,
+            State::Gone | State::Unclear(_) => false,
+        };
+        let moved = before.is_some_and(|before| !stayed(before));
         let fact = self.0.entry(id).or_insert_with(|| Fact {
             room,
             person,
             state: State::Gone,
             hand: false,
             tracks: BTreeSet::new(),
+            unsure: false,
             since: Instant::now(),
         });
+        fact.unsure |= moved;
         fact.state = State::Here(edge);
         fact.since = Instant::now();
     }
@@ -75,9 +101,16 @@ impl Facts {
     pub(crate) fn edge_died(&mut self, dead: usize) {
         for fact in self.0.values_mut() {
             if matches!(fact.state, State::Here(edge) | State::Away(edge, _) if edge == dead) {
-                fact.state = State::Gone;
+                fact.state = fact.end(Instant::now());
                 fact.since = Instant::now() + DEAD_WITHIN;
             }
+        }
+    }
+
+    /// All is whole, and everybody has heard of all that was so then.
+    pub(crate) fn all_heard(&mut self, then: Instant) {
+        for fact in self.0.values_mut().filter(|fact| fact.since <= then) {
+            fact.unsure = false;
         }
     }
 
@@ -90,7 +123,8 @@ impl Facts {
                 State::Here(_) | State::Gone => continue,
             };
             if now >= over {
-                fact.state = State::Gone;
+                fact.unsure &= !matches!(fact.state, State::Unclear(_));
+                fact.state = fact.end(over);
                 fact.since = over;
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     counters,
     facts::{Fact, State},
     view::Seen,
-    world::{World, settled},
+    world::{SETTLES, World, settled},
 };
 
 /// From when nothing is broken any more until all edges are linked and registered: a connection that has died
@@ -33,6 +33,9 @@ impl World {
         let whole = self.whole_since.is_some_and(|whole| settled(now, whole));
         if whole {
             self.look_at_rosters(now);
+            if let Some(then) = now.checked_sub(SETTLES) {
+                self.facts.all_heard(then);
+            }
             self.look_at_voices();
         }
         self.look_at_echo(now, whole);

@@ -36,8 +36,6 @@ pub(crate) struct Seat {
     pub(crate) member: SimulatedMember,
     pub(crate) view: View,
     pub(crate) since: Instant,
-    /// Its id is new with it.
-    pub(crate) first: bool,
     pub(crate) heard: BTreeMap<ParticipantId, Heard>,
     pub(crate) wants_video: bool,
 }
