@@ -100,8 +100,9 @@ impl Sender {
                     Some(heard) => self.on_heard(heard),
                     None => return self.aliases,
                 },
-                () = self.link.media().ready() => {}
+                // Media never stops coming, and is taken either way.
                 () = due => self.on_timeout(),
+                () = self.link.media().ready() => {}
             }
         }
     }
