@@ -142,9 +142,10 @@ impl Sender {
         self.packetizer.flush(now, out);
         self.send(now, out).await;
         self.budget.set_waiting(taken.held);
-        let missing = match taken.constrained {
-            true => self.seek(now),
-            false => None,
+        let missing = if taken.constrained {
+            self.seek(now)
+        } else {
+            None
         };
         let copies = !taken.held && self.more.wants(now, missing, &self.budget);
         if copies {
@@ -152,9 +153,10 @@ impl Sender {
             self.copy(now, out).await;
         }
         // What would only wait in an open datagram wakes nobody; a frame is longer here than there.
-        let patience = match taken.held {
-            true => 0,
-            false => self.packetizer.patience(now),
+        let patience = if taken.held {
+            0
+        } else {
+            self.packetizer.patience(now)
         };
         self.link.media().set_patience(patience);
         self.help(now);
